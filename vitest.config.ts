@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+// The ending of a test file says what it needs: `.test.ts` nothing, `.pg.test.ts` PostgreSQL, `.etcd.test.ts` etcd, tests/ the built program.
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['src/**/*.test.ts'], exclude: ['src/**/*.pg.test.ts', 'src/**/*.etcd.test.ts'], testTimeout: 20_000 } },
+      { test: { name: 'pg', include: ['src/**/*.pg.test.ts', 'src/**/*.etcd.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2 } },
+      { test: { name: 'system', include: ['tests/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 1, fileParallelism: false } },
+    ],
+  },
+})
