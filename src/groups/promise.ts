@@ -1,0 +1,17 @@
+import type { PromiseAction } from './action.ts'
+import type { GroupView, View } from './view.ts'
+
+/**
+ * Promises that an owner without the cluster database asks for in its heartbeats ("Losing the cluster database stops
+ * nothing"). Given only by a member that could take over, for the epoch that it knows, and never while a change of the
+ * record is under way here: its outcome may already be that this node owns the group.
+ */
+export function promises(view: View, group: GroupView): PromiseAction[] {
+  const record = group.record
+  if (record === null || record.owner === view.self || group.pendingRecord !== null) return []
+  if (!record.inSync.includes(view.self)) return []
+  const owner = view.peers.get(record.owner)
+  const asks = owner?.payload?.asks.some((ask) => ask.group === record.group && ask.epoch === record.epoch) ?? false
+  if (owner === undefined || owner.silent || !asks) return []
+  return [{ lane: 'promise', kind: 'promise', group: record.group, epoch: record.epoch, to: record.owner, seq: owner.lastSeq, ms: view.timing.promiseMs }]
+}
