@@ -1,0 +1,227 @@
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import fc from 'fast-check'
+import { afterEach, expect, test } from 'vitest'
+import type { DeliveryRequest, LocalDelivery } from './delivery.ts'
+import { createSmtpListener, type SmtpListener, type SmtpListenerOptions } from './listener.ts'
+
+interface Rig {
+  readonly port: number
+  readonly listener: SmtpListener
+  readonly accepted: DeliveryRequest[]
+  readonly server: Server
+}
+
+const rigs: Rig[] = []
+afterEach(() => {
+  for (const rig of rigs.splice(0)) {
+    rig.listener.close()
+    rig.server.close()
+  }
+})
+
+const silent = { info: () => {}, error: () => {} }
+
+async function start(options: Partial<SmtpListenerOptions> = {}, deliver?: LocalDelivery['deliver']): Promise<Rig> {
+  const accepted: DeliveryRequest[] = []
+  const delivery: LocalDelivery = {
+    findRecipient: async (address) => (address.endsWith('@example.org') && !address.startsWith('nobody') ? { address, accountId: address, database: 'mail' } : undefined),
+    authenticate: async (username, password) => (password === 'secret' ? { accountId: username, address: username } : undefined),
+    deliver: deliver ?? (async (request) => {
+      accepted.push(request)
+      return request.recipients.map(() => ({ kind: 'delivered' as const }))
+    }),
+  }
+  const listener = createSmtpListener({ role: 'smtp', name: 'mail.example.org', delivery, log: silent, now: () => new Date(0), ...options })
+  const server = createServer((socket) => listener.attach(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const rig = { port: address !== null && typeof address === 'object' ? address.port : 0, listener, accepted, server }
+  rigs.push(rig)
+  return rig
+}
+
+/** A raw client: what it received so far, and a wait for what is to come. */
+class Raw {
+  readonly socket: Socket
+  text = ''
+  #wake: () => void = () => {}
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1')
+    this.socket.setEncoding('latin1')
+    this.socket.on('error', () => {})
+    this.socket.on('data', (chunk: string) => { this.text += chunk; this.#wake() })
+    this.socket.on('close', () => { this.text += '<closed>'; this.#wake() })
+  }
+  async until(pattern: RegExp | string): Promise<string> {
+    while (!(typeof pattern === 'string' ? this.text.includes(pattern) : pattern.test(this.text))) await new Promise<void>((resolve) => { this.#wake = resolve })
+    const text = this.text
+    this.text = ''
+    return text
+  }
+  async say(line: string, pattern: RegExp | string = /^\d{3} .*\r\n/m): Promise<string> {
+    this.socket.write(line, 'latin1')
+    return this.until(pattern)
+  }
+}
+
+async function greeted(port: number, hello = 'EHLO client.example.net'): Promise<Raw> {
+  const client = new Raw(port)
+  await client.until(/^220 .*\r\n/m)
+  await client.say(`${hello}\r\n`)
+  return client
+}
+
+const envelope = 'MAIL FROM:<a@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n'
+const head = /^Return-Path: <.*>\r\nReceived: (.|\r\n\t)*\r\n/
+const stored = (rig: Rig, i = 0) => rig.accepted[i]?.message.toString('latin1').replace(head, '')
+
+test('content is stored as received, under Return-Path and Received', async () => {
+  const rig = await start()
+  const client = await greeted(rig.port)
+  await client.say(envelope, '354')
+  const content = 'Subject: x\r\n\r\n..dot\r\n\0 caf\xe9\r\n'
+  await client.say(`${content.replace('..dot', '...dot')}.\r\n`, /^250 2\.0\.0/m)
+  expect(stored(rig)).toBe(content)
+  expect(rig.accepted[0]?.message.toString('latin1')).toMatch(
+    /^Return-Path: <a@example.net>\r\nReceived: from client.example.net \(\[127.0.0.1\]\)\r\n\tby mail.example.org with ESMTP id [\w.]+\r\n\tfor <alice@example.org>;\r\n\tThu, 01 Jan 1970 00:00:00 \+0000\r\nSubject/,
+  )
+})
+
+test.each([
+  ['LF dot LF', '\n.\n'], ['LF dot CRLF', '\n.\r\n'], ['CRLF dot LF', '\r\n.\n'], ['CR dot CR', '\r.\r'], ['CRLF dot CR', '\r\n.\r'], ['CR dot CRLF', '\r.\r\n'], ['CRLF NUL dot CRLF', '\r\n\0.\r\n'],
+])('only CRLF dot CRLF ends the message: %s is content (RFC 5321 §4.1.1.4)', async (_name, fake) => {
+  const rig = await start()
+  const client = await greeted(rig.port)
+  await client.say(envelope, '354')
+  const content = `Subject: x\r\n\r\nbefore${fake}MAIL FROM:<smuggled@example.net>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\nSubject: smuggled\r\n\r\n`
+  const replies = await client.say(`${content}.\r\nNOOP\r\n`, /^250 .*\r\n250 .*\r\n/m)
+  expect(replies.match(/^250 /gm)).toHaveLength(2)
+  expect(rig.accepted).toHaveLength(1)
+  expect(stored(rig)).toBe(content)
+})
+
+test('the terminator is found in any segmentation, and a stuffed first dot never is one', async () => {
+  const rig = await start()
+  const client = await greeted(rig.port)
+  client.socket.setNoDelay(true)
+  for (const [wire, content] of [['a: b\r\n\r\nx\r\n.\r\n', 'a: b\r\n\r\nx\r\n'], ['..\r\nRSET\r\n.\r\n', '.\r\nRSET\r\n'], ['.\r\n', '']] as const) {
+    await client.say(envelope, '354')
+    for (const byte of wire) await new Promise<void>((resolve) => client.socket.write(byte, 'latin1', () => setImmediate(resolve)))
+    await client.until(/^250 2\.0\.0 Delivered/m)
+    expect(stored(rig, rig.accepted.length - 1)).toBe(content)
+  }
+})
+
+test('unknown recipient, too big, loop and relay are refused with their codes', async () => {
+  const rig = await start({ messageBytesMax: 2000 })
+  const client = await greeted(rig.port)
+  expect(await client.say('MAIL FROM:<a@example.net> SIZE=2001\r\n')).toMatch(/^552 5\.3\.4/)
+  await client.say('MAIL FROM:<a@example.net>\r\n')
+  expect(await client.say('RCPT TO:<nobody@example.org>\r\n')).toMatch(/^550 5\.1\.1/)
+  expect(await client.say('RCPT TO:<x@elsewhere.net>\r\n')).toMatch(/^550 5\.1\.1/)
+  await client.say('RCPT TO:<alice@example.org>\r\n')
+  await client.say('DATA\r\n', '354')
+  expect(await client.say(`${'x'.repeat(2001)}\r\n.\r\n`)).toMatch(/^552 5\.3\.4/)
+  await client.say(envelope, '354')
+  expect(await client.say(`${'Received: by x; y\r\n'.repeat(51)}\r\nx\r\n.\r\n`)).toMatch(/^554 5\.4\.6/)
+  expect(rig.accepted).toHaveLength(0)
+})
+
+test('LMTP answers per recipient', async () => {
+  const rig = await start({ role: 'lmtp' }, async (request) => request.recipients.map((r) => (r.address.startsWith('broken') ? { kind: 'failed', error: new Error('disk') } : { kind: 'delivered' })))
+  const client = await greeted(rig.port, 'LHLO client')
+  const replies = await client.say(
+    'MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<nobody@example.org>\r\nRCPT TO:<broken@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n', '354')
+  expect(replies.match(/^\d{3}/gm)).toEqual(['250', '250', '550', '250', '250', '354'])
+  const after = await client.say('x: y\r\n\r\nz\r\n.\r\nQUIT\r\n', '221')
+  expect(after.match(/^\d{3} \d\.\d\.\d/gm)).toEqual(['250 2.0.0', '451 4.3.0', '250 2.0.0', '221 2.0.0'])
+  expect(after).toMatch(/\(id [0-9a-f]{8}\)/)
+})
+
+test('ENVID names the message: given again it has the same key, without it another', async () => {
+  const rig = await start({ role: 'lmtp' })
+  const give = async (mail: string) => {
+    const client = await greeted(rig.port, 'LHLO client')
+    await client.say(`${mail}\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n`, '354')
+    await client.say('x: y\r\n\r\nz\r\n.\r\n')
+  }
+  for (const mail of ['MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m2', 'MAIL FROM:<a@b.c>', 'MAIL FROM:<a@b.c>']) await give(mail)
+  const keys = rig.accepted.map((request) => request.deliveryKey)
+  expect(keys[0]).toBe(keys[1])
+  expect(new Set(keys).size).toBe(4)
+})
+
+test('a client that vanishes inside DATA has given nothing', async () => {
+  const rig = await start()
+  const client = await greeted(rig.port)
+  await client.say(envelope, '354')
+  client.socket.write('Subject: half\r\n\r\nx\r\n')
+  client.socket.destroy()
+  const other = await greeted(rig.port)
+  await other.say(envelope, '354')
+  await other.say('y: z\r\n\r\n.\r\n', '250 2.0.0')
+  expect(rig.accepted).toHaveLength(1)
+})
+
+test('drain answers the message that is being delivered, then says 421', async () => {
+  let finish: () => void = () => {}
+  let started: () => void = () => {}
+  const inDelivery = new Promise<void>((resolve) => { started = resolve })
+  const rig = await start({}, async (request) => {
+    started()
+    await new Promise<void>((resolve) => { finish = resolve })
+    return request.recipients.map(() => ({ kind: 'delivered' }))
+  })
+  const idle = await greeted(rig.port)
+  const busy = await greeted(rig.port)
+  await busy.say(envelope, '354')
+  busy.socket.write('x: y\r\n\r\n.\r\n')
+  await inDelivery
+  const drained = rig.listener.drain()
+  expect(await idle.until('<closed>')).toMatch(/^421 4\.3\.2/)
+  finish()
+  expect(await busy.until('<closed>')).toMatch(/^250 2\.0\.0.*\r\n421 4\.3\.2/)
+  await drained
+})
+
+test('submission: no AUTH before TLS is required unless allowed, then login, own sender and local recipients only', async () => {
+  const rig = await start({ role: 'submission', clearTextLogin: 'allowed' })
+  const client = await greeted(rig.port)
+  expect(await client.say('MAIL FROM:<alice@example.org>\r\n')).toMatch(/^530 5\.7\.0/)
+  const plain = (user: string, password: string) => `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}\r\n`
+  expect(await client.say(plain('alice@example.org', 'wrong'))).toMatch(/^535 5\.7\.8/)
+  expect(await client.say(plain('alice@example.org', 'secret'))).toMatch(/^235 2\.7\.0/)
+  expect(await client.say('MAIL FROM:<bob@example.org>\r\n')).toMatch(/^553 5\.7\.1/)
+  expect(await client.say('MAIL FROM:<alice@example.org>\r\n')).toMatch(/^250/)
+  expect(await client.say('RCPT TO:<x@elsewhere.net>\r\n')).toMatch(/^550 5\.7\.1/)
+  expect(await client.say('RCPT TO:<bob@example.org>\r\n')).toMatch(/^250/)
+})
+
+test('an endless command line ends its session only', async () => {
+  const rig = await start()
+  const other = await greeted(rig.port)
+  const client = await greeted(rig.port)
+  client.socket.write('x'.repeat(1_000_000))
+  expect(await client.until('<closed>')).toMatch(/^421 /)
+  expect(await other.say('NOOP\r\n')).toMatch(/^250/)
+})
+
+test('random bytes, alone or after a transaction has begun, never disturb another session', async () => {
+  const rig = await start()
+  const other = await greeted(rig.port)
+  const verbs = fc.constantFrom('EHLO x\r\n', 'MAIL FROM:<', 'a@b.c>\r\n', 'RCPT TO:', 'DATA\r\n', '\r\n.\r\n', 'AUTH PLAIN ', 'BDAT 1\r\n', 'STARTTLS\r\n', '\0', '<@a,@b:c@d>', envelope)
+  const noise = fc.array(fc.oneof(verbs, fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1'))), { maxLength: 20 })
+  await fc.assert(
+    fc.asyncProperty(noise, async (parts) => {
+      const client = new Raw(rig.port)
+      await client.until('220')
+      client.socket.write(parts.join(''), 'latin1')
+      client.socket.end()
+      await client.until('<closed>')
+      expect(await other.say('NOOP\r\n')).toMatch(/^250/)
+    }),
+    { numRuns: 150 },
+  )
+})
