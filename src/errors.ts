@@ -35,6 +35,9 @@ export const errorRegister = {
   DATA_DIRECTORY_FOREIGN: { when: 'The data directory belongs to another node or cluster.', remedy: 'Move it away, or correct dataDirectory, node or cluster in the configuration.' },
   CLOCK_SKEW: { when: 'The clock of a node is far from the others.', remedy: 'Set up time synchronisation (chrony). Failover does not depend on it; logs, mail dates and certificates do.' },
   WAIT_TIMED_OUT: { when: 'What was asked for was begun, but was not done within the time that the command waits.', remedy: 'It may still come: look at `handoff group list` and `handoff events`.' },
+  CERTIFICATE_UNREADABLE: { when: 'The TLS certificate or key of the mailbox service cannot be read.', remedy: 'Check tls.certificateFile and tls.keyFile: both PEM, readable by the user that runs handoff-mailbox.' },
+  CERTIFICATE_NOT_MADE: { when: 'No certificate is configured and a self-signed one could not be made.', remedy: 'Install openssl, or give tls.certificateFile and tls.keyFile.' },
+  SOCKET_IN_USE: { when: 'Another process answers on the control socket of the mailbox service.', remedy: 'Stop the other handoff-mailbox, or give this one a controlSocket of its own.' },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorRegister
