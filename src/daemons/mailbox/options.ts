@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { HandoffError } from '../../errors.ts'
+
+const path = z.string().refine(isAbsolute, 'wanted an absolute path')
+const port = z.number().int().min(0).max(65535)
+
+/** One database and one server without a cluster: a laptop, tests, other people's mail clients. */
+const standalone = z.strictObject({
+  servers: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).describe('name in greetings and Received lines'),
+        address: z.string().default('127.0.0.1').describe('address to listen on'),
+        databases: z.array(z.string()).optional().describe('databases to serve; all when left out'),
+        ports: z.strictObject({ smtp: port.optional(), submission: port.optional(), lmtp: port.optional(), imap: port.optional(), imaps: port.optional() }).describe('a protocol without a port is not served; 0 takes a free one'),
+      }),
+    )
+    .min(1),
+  databases: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        host: z.string().default('127.0.0.1').describe('host, or the directory of a Unix socket'),
+        port: z.number().int().min(1).max(65535).default(5432),
+        user: z.string().default('handoff'),
+        password: z.string().optional(),
+        epoch: z.number().int().min(0).default(0).describe('0: the instance is not under a cluster, the epoch is not checked'),
+      }),
+    )
+    .min(1),
+})
+
+export const mailboxServiceSchema = z
+  .strictObject({
+    dataDirectory: path.describe('where the service keeps its self-signed certificate'),
+    controlSocket: path.describe('Unix socket of the admin API of this service'),
+    mounts: z.strictObject({ socket: path.describe('Unix socket on which handoffd tells the mounts') }).optional(),
+    standalone: standalone.optional(),
+    workers: z.number().int().min(1).max(64).default(2).describe('worker processes'),
+    poolSize: z.number().int().min(1).max(100).default(6).describe('connections of each worker to each database'),
+    holdMsMax: z.number().int().min(100).max(600_000).default(120_000).describe('how long a command waits for a held database before it fails'),
+    tls: z.strictObject({ certificateFile: path, keyFile: path }).optional().describe('certificate chain and key (PEM); a self-signed one is made when left out'),
+    clearTextLogin: z.enum(['refused', 'allowed']).default('refused').describe('logins without TLS'),
+    messageBytesMax: z.number().int().min(65_536).max(500_000_000).default(50 * 1024 * 1024).describe('largest message taken'),
+    sessionsMax: z.number().int().min(1).default(5000).describe('sessions for each listener in each worker'),
+    logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  })
+  .refine((o) => (o.mounts === undefined) !== (o.standalone === undefined), { message: 'wanted exactly one of mounts (under handoffd) and standalone', path: ['mounts'] })
+
+export type MailboxServiceOptions = z.infer<typeof mailboxServiceSchema>
+
+/** @throws HandoffError CONFIG_UNREADABLE, or CONFIG_INVALID that names every fault at once */
+export function readOptions(file: string): MailboxServiceOptions {
+  let raw: unknown
+  try {
+    raw = parse(readFileSync(file, 'utf8'))
+  } catch (cause) {
+    throw new HandoffError('CONFIG_UNREADABLE', `cannot read the configuration "${file}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+  const result = mailboxServiceSchema.safeParse(raw)
+  if (result.success) return result.data
+  const faults = result.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`)
+  throw new HandoffError('CONFIG_INVALID', `configuration "${file}" has ${faults.length} fault(s): ${faults.join('; ')}`)
+}

@@ -1,0 +1,53 @@
+import type { Socket } from 'node:net'
+import { createSmtpListener, type SmtpRole } from '../../smtp/listener.ts'
+import type { ListenerProtocol } from '../../mount/mounts.ts'
+import type { Mail } from './mail.ts'
+
+/** What every protocol's listener offers: sessions on sockets that are handed in. */
+export interface SessionListener {
+  attach(socket: Socket): void
+  drain(): Promise<void>
+  sessionCount(): number
+}
+
+export interface ServerListeners {
+  attach(protocol: ListenerProtocol, socket: Socket): void
+  drain(): Promise<void>
+  sessionCount(): number
+}
+
+/** The listeners of one clustered mailbox server in this worker, all of them made ahead. */
+export function createServerListeners(server: string, mail: Mail): ServerListeners {
+  const listeners: Record<ListenerProtocol, SessionListener> = {
+    smtp: smtp(server, mail, 'smtp'),
+    submission: smtp(server, mail, 'submission'),
+    lmtp: smtp(server, mail, 'lmtp'),
+    imap: mail.imapListener(server, 'starttls'),
+    imaps: mail.imapListener(server, 'implicit'),
+  }
+  const all = Object.values(listeners)
+  return {
+    attach(protocol, socket) {
+      // A client that is gone without a word (its machine died) is found out, and Nagle would hold back short replies.
+      socket.setKeepAlive(true, 60_000)
+      socket.setNoDelay(true)
+      listeners[protocol].attach(socket)
+    },
+    drain: async () => void (await Promise.all(all.map((listener) => listener.drain()))),
+    sessionCount: () => all.reduce((sum, listener) => sum + listener.sessionCount(), 0),
+  }
+}
+
+function smtp(server: string, mail: Mail, role: SmtpRole): SessionListener {
+  const { options, certificate, log } = mail
+  return createSmtpListener({
+    role,
+    name: server,
+    delivery: mail.deliveryFor(server),
+    log,
+    tls: certificate,
+    messageBytesMax: options.messageBytesMax,
+    sessionsMax: options.sessionsMax,
+    clearTextLogin: options.clearTextLogin,
+  })
+}
