@@ -28,7 +28,14 @@ export interface ServiceHealth {
   readonly status: 'ok' | 'degraded'
   readonly handoffd: 'connected' | 'away' | 'standalone'
   readonly workers: readonly { readonly pid: number | undefined; readonly ready: boolean; readonly sessions: number }[]
-  readonly listeners: readonly { readonly server: string; readonly protocol: string; readonly address: string; readonly port: number; readonly listening: boolean; readonly error?: string }[]
+  readonly listeners: readonly {
+    readonly server: string
+    readonly protocol: string
+    readonly address: string
+    readonly port: number
+    readonly listening: boolean
+    readonly error?: string
+  }[]
   readonly databases: readonly { readonly name: string; readonly epoch: number; readonly held: boolean; readonly ready: boolean; readonly error?: string }[]
 }
 
@@ -42,7 +49,17 @@ export function problemOf(error: unknown): { readonly status: number; readonly b
     return { status, body: { type: `urn:handoff:error:${error.code}`, title: error.message, status, code: error.code, ...cause, remedy: error.remedy } }
   }
   const message = error instanceof Error ? error.message : String(error)
-  return { status: 500, body: { type: 'about:blank', title: 'The mailbox service failed', status: 500, code: 'INTERNAL', cause: message, remedy: 'The log of handoff-mailbox has the details.' } }
+  return {
+    status: 500,
+    body: {
+      type: 'about:blank',
+      title: 'The mailbox service failed',
+      status: 500,
+      code: 'INTERNAL',
+      cause: message,
+      remedy: 'The log of handoff-mailbox has the details.',
+    },
+  }
 }
 
 export function createMailboxApi(admin: MailboxAdmin): FastifyInstance {
@@ -54,11 +71,18 @@ export function createMailboxApi(admin: MailboxAdmin): FastifyInstance {
   })
   app.setNotFoundHandler((request, reply) => {
     const { body } = problemOf(new HandoffError('REQUEST_INVALID', `the mailbox service has no ${request.method} ${request.url}`))
-    return reply.code(404).type('application/problem+json').send({ ...body, status: 404 })
+    return reply
+      .code(404)
+      .type('application/problem+json')
+      .send({ ...body, status: 404 })
   })
   app.post('/api/v1/mailboxes', async (request, reply) => {
     const result = createMailbox.safeParse(request.body)
-    if (!result.success) throw new HandoffError('REQUEST_INVALID', `cannot create the mailbox: ${result.error.issues.map((i) => `${i.path.join('.') || 'body'}: ${i.message}`).join('; ')}`)
+    if (!result.success)
+      throw new HandoffError(
+        'REQUEST_INVALID',
+        `cannot create the mailbox: ${result.error.issues.map((i) => `${i.path.join('.') || 'body'}: ${i.message}`).join('; ')}`,
+      )
     return reply.code(201).send(await admin.createMailbox(result.data))
   })
   app.get('/api/v1/mailboxes', async () => ({ mailboxes: await admin.listMailboxes() }))

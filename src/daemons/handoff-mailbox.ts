@@ -14,7 +14,8 @@ const command = new Command('handoff-mailbox')
 async function main(): Promise<void> {
   const flags = command.opts<{ config: string; standalone?: boolean }>()
   const options = readOptions(flags.config)
-  if (flags.standalone && !options.standalone) throw new HandoffError('CONFIG_INVALID', `configuration "${flags.config}" has no "standalone" section, which --standalone wants`)
+  if (flags.standalone && !options.standalone)
+    throw new HandoffError('CONFIG_INVALID', `configuration "${flags.config}" has no "standalone" section, which --standalone wants`)
   process.env.HANDOFF_LOG_LEVEL = options.logLevel
   const log = pino({ name: 'handoff-mailbox', level: options.logLevel })
   const service = await startMailboxService(options, log)

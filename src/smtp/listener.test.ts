@@ -25,12 +25,15 @@ const silent = { info: () => {}, error: () => {} }
 async function start(options: Partial<SmtpListenerOptions> = {}, deliver?: LocalDelivery['deliver']): Promise<Rig> {
   const accepted: DeliveryRequest[] = []
   const delivery: LocalDelivery = {
-    findRecipient: async (address) => (address.endsWith('@example.org') && !address.startsWith('nobody') ? { address, accountId: address, database: 'mail' } : undefined),
+    findRecipient: async (address) =>
+      address.endsWith('@example.org') && !address.startsWith('nobody') ? { address, accountId: address, database: 'mail' } : undefined,
     authenticate: async (username, password) => (password === 'secret' ? { accountId: username, address: username } : undefined),
-    deliver: deliver ?? (async (request) => {
-      accepted.push(request)
-      return request.recipients.map(() => ({ kind: 'delivered' as const }))
-    }),
+    deliver:
+      deliver ??
+      (async (request) => {
+        accepted.push(request)
+        return request.recipients.map(() => ({ kind: 'delivered' as const }))
+      }),
   }
   const listener = createSmtpListener({ role: 'smtp', name: 'mail.example.org', delivery, log: silent, now: () => new Date(0), ...options })
   const server = createServer((socket) => listener.attach(socket))
@@ -51,11 +54,20 @@ class Raw {
     this.socket = connect(port, '127.0.0.1')
     this.socket.setEncoding('latin1')
     this.socket.on('error', () => {})
-    this.socket.on('data', (chunk: string) => { this.text += chunk; this.#wake() })
-    this.socket.on('close', () => { this.text += '<closed>'; this.#wake() })
+    this.socket.on('data', (chunk: string) => {
+      this.text += chunk
+      this.#wake()
+    })
+    this.socket.on('close', () => {
+      this.text += '<closed>'
+      this.#wake()
+    })
   }
   async until(pattern: RegExp | string): Promise<string> {
-    while (!(typeof pattern === 'string' ? this.text.includes(pattern) : pattern.test(this.text))) await new Promise<void>((resolve) => { this.#wake = resolve })
+    while (!(typeof pattern === 'string' ? this.text.includes(pattern) : pattern.test(this.text)))
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
     const text = this.text
     this.text = ''
     return text
@@ -90,7 +102,13 @@ test('content is stored as received, under Return-Path and Received', async () =
 })
 
 test.each([
-  ['LF dot LF', '\n.\n'], ['LF dot CRLF', '\n.\r\n'], ['CRLF dot LF', '\r\n.\n'], ['CR dot CR', '\r.\r'], ['CRLF dot CR', '\r\n.\r'], ['CR dot CRLF', '\r.\r\n'], ['CRLF NUL dot CRLF', '\r\n\0.\r\n'],
+  ['LF dot LF', '\n.\n'],
+  ['LF dot CRLF', '\n.\r\n'],
+  ['CRLF dot LF', '\r\n.\n'],
+  ['CR dot CR', '\r.\r'],
+  ['CRLF dot CR', '\r\n.\r'],
+  ['CR dot CRLF', '\r.\r\n'],
+  ['CRLF NUL dot CRLF', '\r\n\0.\r\n'],
 ])('only CRLF dot CRLF ends the message: %s is content (RFC 5321 §4.1.1.4)', async (_name, fake) => {
   const rig = await start()
   const client = await greeted(rig.port)
@@ -106,7 +124,11 @@ test('the terminator is found in any segmentation, and a stuffed first dot never
   const rig = await start()
   const client = await greeted(rig.port)
   client.socket.setNoDelay(true)
-  for (const [wire, content] of [['a: b\r\n\r\nx\r\n.\r\n', 'a: b\r\n\r\nx\r\n'], ['..\r\nRSET\r\n.\r\n', '.\r\nRSET\r\n'], ['.\r\n', '']] as const) {
+  for (const [wire, content] of [
+    ['a: b\r\n\r\nx\r\n.\r\n', 'a: b\r\n\r\nx\r\n'],
+    ['..\r\nRSET\r\n.\r\n', '.\r\nRSET\r\n'],
+    ['.\r\n', ''],
+  ] as const) {
     await client.say(envelope, '354')
     for (const byte of wire) await new Promise<void>((resolve) => client.socket.write(byte, 'latin1', () => setImmediate(resolve)))
     await client.until(/^250 2\.0\.0 Delivered/m)
@@ -130,10 +152,14 @@ test('unknown recipient, too big, loop and relay are refused with their codes', 
 })
 
 test('LMTP answers per recipient', async () => {
-  const rig = await start({ role: 'lmtp' }, async (request) => request.recipients.map((r) => (r.address.startsWith('broken') ? { kind: 'failed', error: new Error('disk') } : { kind: 'delivered' })))
+  const rig = await start({ role: 'lmtp' }, async (request) =>
+    request.recipients.map((r) => (r.address.startsWith('broken') ? { kind: 'failed', error: new Error('disk') } : { kind: 'delivered' })),
+  )
   const client = await greeted(rig.port, 'LHLO client')
   const replies = await client.say(
-    'MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<nobody@example.org>\r\nRCPT TO:<broken@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n', '354')
+    'MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<nobody@example.org>\r\nRCPT TO:<broken@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n',
+    '354',
+  )
   expect(replies.match(/^\d{3}/gm)).toEqual(['250', '250', '550', '250', '250', '354'])
   const after = await client.say('x: y\r\n\r\nz\r\n.\r\nQUIT\r\n', '221')
   expect(after.match(/^\d{3} \d\.\d\.\d/gm)).toEqual(['250 2.0.0', '451 4.3.0', '250 2.0.0', '221 2.0.0'])
@@ -147,7 +173,8 @@ test('ENVID names the message: given again it has the same key, without it anoth
     await client.say(`${mail}\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n`, '354')
     await client.say('x: y\r\n\r\nz\r\n.\r\n')
   }
-  for (const mail of ['MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m2', 'MAIL FROM:<a@b.c>', 'MAIL FROM:<a@b.c>']) await give(mail)
+  for (const mail of ['MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m2', 'MAIL FROM:<a@b.c>', 'MAIL FROM:<a@b.c>'])
+    await give(mail)
   const keys = rig.accepted.map((request) => request.deliveryKey)
   expect(keys[0]).toBe(keys[1])
   expect(new Set(keys).size).toBe(4)
@@ -168,10 +195,14 @@ test('a client that vanishes inside DATA has given nothing', async () => {
 test('drain answers the message that is being delivered, then says 421', async () => {
   let finish: () => void = () => {}
   let started: () => void = () => {}
-  const inDelivery = new Promise<void>((resolve) => { started = resolve })
+  const inDelivery = new Promise<void>((resolve) => {
+    started = resolve
+  })
   const rig = await start({}, async (request) => {
     started()
-    await new Promise<void>((resolve) => { finish = resolve })
+    await new Promise<void>((resolve) => {
+      finish = resolve
+    })
     return request.recipients.map(() => ({ kind: 'delivered' }))
   })
   const idle = await greeted(rig.port)
@@ -211,8 +242,27 @@ test('an endless command line ends its session only', async () => {
 test('random bytes, alone or after a transaction has begun, never disturb another session', async () => {
   const rig = await start()
   const other = await greeted(rig.port)
-  const verbs = fc.constantFrom('EHLO x\r\n', 'MAIL FROM:<', 'a@b.c>\r\n', 'RCPT TO:', 'DATA\r\n', '\r\n.\r\n', 'AUTH PLAIN ', 'BDAT 1\r\n', 'STARTTLS\r\n', '\0', '<@a,@b:c@d>', envelope)
-  const noise = fc.array(fc.oneof(verbs, fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1'))), { maxLength: 20 })
+  const verbs = fc.constantFrom(
+    'EHLO x\r\n',
+    'MAIL FROM:<',
+    'a@b.c>\r\n',
+    'RCPT TO:',
+    'DATA\r\n',
+    '\r\n.\r\n',
+    'AUTH PLAIN ',
+    'BDAT 1\r\n',
+    'STARTTLS\r\n',
+    '\0',
+    '<@a,@b:c@d>',
+    envelope,
+  )
+  const noise = fc.array(
+    fc.oneof(
+      verbs,
+      fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
+    ),
+    { maxLength: 20 },
+  )
   await fc.assert(
     fc.asyncProperty(noise, async (parts) => {
       const client = new Raw(rig.port)

@@ -63,7 +63,9 @@ export function createSmtpListener(options: SmtpListenerOptions): SmtpListener {
     },
     async drain(graceMs = defaults.drainGraceMs) {
       if (connections.size === 0) return
-      const empty = new Promise<void>((resolve) => { whenEmpty = resolve })
+      const empty = new Promise<void>((resolve) => {
+        whenEmpty = resolve
+      })
       for (const connection of connections) connection.drain()
       const { promise: late, cancel } = timer(graceMs)
       await Promise.race([empty, late])
@@ -109,14 +111,29 @@ function serverOptions(options: SmtpListenerOptions): SMTPServerOptions {
     disableReverseLookup: true,
     logger: false,
     onAuth: (auth, _session, callback) => {
-      session.authenticate(auth.username ?? '', auth.password ?? '').then((user) => callback(null, { user }), (error: unknown) => callback(session.refuse(error)))
+      session.authenticate(auth.username ?? '', auth.password ?? '').then(
+        (user) => callback(null, { user }),
+        (error: unknown) => callback(session.refuse(error)),
+      )
     },
-    onMailFrom: (address, smtp, callback) => void session.mailFrom(address, smtp).then(() => callback(), (error: unknown) => callback(session.refuse(error))),
-    onRcptTo: (address, smtp, callback) => void session.rcptTo(address, smtp).then(() => callback(), (error: unknown) => callback(session.refuse(error))),
+    onMailFrom: (address, smtp, callback) =>
+      void session.mailFrom(address, smtp).then(
+        () => callback(),
+        (error: unknown) => callback(session.refuse(error)),
+      ),
+    onRcptTo: (address, smtp, callback) =>
+      void session.rcptTo(address, smtp).then(
+        () => callback(),
+        (error: unknown) => callback(session.refuse(error)),
+      ),
     onData: (stream, smtp, callback) =>
       void session.data(stream, smtp).then(
         (replies) => {
-          if (role === 'lmtp') return callback(null, replies.map((r) => (r.code < 400 ? `${r.enhanced} ${r.text}` : asReplyError(r))))
+          if (role === 'lmtp')
+            return callback(
+              null,
+              replies.map((r) => (r.code < 400 ? `${r.enhanced} ${r.text}` : asReplyError(r))),
+            )
           const worst = worstOf(replies)
           return worst.code < 400 ? callback(null, `${worst.enhanced} ${worst.text}`) : callback(asReplyError(worst))
         },
@@ -221,6 +238,8 @@ export function worstOf(replies: readonly Reply[]): Reply {
 
 function timer(ms: number): { readonly promise: Promise<void>; readonly cancel: () => void } {
   let handle: NodeJS.Timeout | undefined
-  const promise = new Promise<void>((resolve) => { handle = setTimeout(resolve, ms) })
+  const promise = new Promise<void>((resolve) => {
+    handle = setTimeout(resolve, ms)
+  })
   return { promise, cancel: () => clearTimeout(handle) }
 }

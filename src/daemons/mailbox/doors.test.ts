@@ -7,12 +7,21 @@ import { Doors } from './doors.ts'
 
 const log = pino({ level: 'silent' })
 const made: Doors[] = []
-afterEach(() => { for (const doors of made.splice(0)) doors.closeAll() })
+afterEach(() => {
+  for (const doors of made.splice(0)) doors.closeAll()
+})
 
 function start() {
   const accepted: string[] = []
   const closed: string[] = []
-  const doors = new Doors({ log, accept: (socket, door) => { accepted.push(`${door.server}/${door.protocol}`); socket.destroy() }, closed: (server) => closed.push(server) })
+  const doors = new Doors({
+    log,
+    accept: (socket, door) => {
+      accepted.push(`${door.server}/${door.protocol}`)
+      socket.destroy()
+    },
+    closed: (server) => closed.push(server),
+  })
   made.push(doors)
   return { doors, accepted, closed }
 }

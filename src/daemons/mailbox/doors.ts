@@ -57,7 +57,12 @@ export class Doors {
   }
 
   health(): readonly DoorHealth[] {
-    return [...this.#open.values()].map(({ door, boundPort, error }) => ({ ...door, port: boundPort ?? door.port, listening: boundPort !== undefined, ...(error === undefined ? {} : { error }) }))
+    return [...this.#open.values()].map(({ door, boundPort, error }) => ({
+      ...door,
+      port: boundPort ?? door.port,
+      listening: boundPort !== undefined,
+      ...(error === undefined ? {} : { error }),
+    }))
   }
 
   closeAll(): void {

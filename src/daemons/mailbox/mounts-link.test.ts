@@ -14,7 +14,14 @@ async function serve(path: string): Promise<{ sockets: Socket[]; end(): Promise<
   const sockets: Socket[] = []
   const server = createServer((socket) => sockets.push(socket)).listen(path)
   await once(server, 'listening')
-  return { sockets, end: () => new Promise((resolve) => { server.close(() => resolve()); for (const socket of sockets) socket.destroy() }) }
+  return {
+    sockets,
+    end: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
 }
 
 test('the link survives its partner, splits lines anywhere, and keeps the last state over what it does not understand', async () => {

@@ -15,7 +15,9 @@ const standalone = z.strictObject({
         name: z.string().min(1).describe('name in greetings and Received lines'),
         address: z.string().default('127.0.0.1').describe('address to listen on'),
         databases: z.array(z.string()).optional().describe('databases to serve; all when left out'),
-        ports: z.strictObject({ smtp: port.optional(), submission: port.optional(), lmtp: port.optional(), imap: port.optional(), imaps: port.optional() }).describe('a protocol without a port is not served; 0 takes a free one'),
+        ports: z
+          .strictObject({ smtp: port.optional(), submission: port.optional(), lmtp: port.optional(), imap: port.optional(), imaps: port.optional() })
+          .describe('a protocol without a port is not served; 0 takes a free one'),
       }),
     )
     .min(1),
@@ -42,13 +44,25 @@ export const mailboxServiceSchema = z
     workers: z.number().int().min(1).max(64).default(2).describe('worker processes'),
     poolSize: z.number().int().min(1).max(100).default(6).describe('connections of each worker to each database'),
     holdMsMax: z.number().int().min(100).max(600_000).default(120_000).describe('how long a command waits for a held database before it fails'),
-    tls: z.strictObject({ certificateFile: path, keyFile: path }).optional().describe('certificate chain and key (PEM); a self-signed one is made when left out'),
+    tls: z
+      .strictObject({ certificateFile: path, keyFile: path })
+      .optional()
+      .describe('certificate chain and key (PEM); a self-signed one is made when left out'),
     clearTextLogin: z.enum(['refused', 'allowed']).default('refused').describe('logins without TLS'),
-    messageBytesMax: z.number().int().min(65_536).max(500_000_000).default(50 * 1024 * 1024).describe('largest message taken'),
+    messageBytesMax: z
+      .number()
+      .int()
+      .min(65_536)
+      .max(500_000_000)
+      .default(50 * 1024 * 1024)
+      .describe('largest message taken'),
     sessionsMax: z.number().int().min(1).default(5000).describe('sessions for each listener in each worker'),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   })
-  .refine((o) => (o.mounts === undefined) !== (o.standalone === undefined), { message: 'wanted exactly one of mounts (under handoffd) and standalone', path: ['mounts'] })
+  .refine((o) => (o.mounts === undefined) !== (o.standalone === undefined), {
+    message: 'wanted exactly one of mounts (under handoffd) and standalone',
+    path: ['mounts'],
+  })
 
 export type MailboxServiceOptions = z.infer<typeof mailboxServiceSchema>
 

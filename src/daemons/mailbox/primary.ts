@@ -46,7 +46,13 @@ export async function startMailboxService(options: MailboxServiceOptions, log: L
     const listeners = doors.health()
     const state = workers.health()
     const ok = listeners.every((door) => door.listening) && state.some((worker) => worker.ready)
-    return { status: ok ? 'ok' : 'degraded', handoffd: link ? (link.connected ? 'connected' : 'away') : 'standalone', workers: state, listeners, databases: keeper.health() }
+    return {
+      status: ok ? 'ok' : 'degraded',
+      handoffd: link ? (link.connected ? 'connected' : 'away') : 'standalone',
+      workers: state,
+      listeners,
+      databases: keeper.health(),
+    }
   }
   const api = createMailboxApi({ health, createMailbox: (wanted) => keeper.createMailbox(wanted), listMailboxes: () => keeper.listMailboxes() })
 

@@ -89,7 +89,9 @@ export class Workers {
     clearInterval(this.#ping)
     const ends = [...this.#seats.values()].map(({ worker }) => new Promise<void>((resolve) => worker.once('exit', () => resolve())))
     for (const { worker } of this.#seats.values()) worker.process.kill('SIGTERM')
-    const kill = setTimeout(() => { for (const { worker } of this.#seats.values()) worker.process.kill('SIGKILL') }, graceMs)
+    const kill = setTimeout(() => {
+      for (const { worker } of this.#seats.values()) worker.process.kill('SIGKILL')
+    }, graceMs)
     await Promise.all(ends)
     clearTimeout(kill)
   }
@@ -106,7 +108,10 @@ export class Workers {
       this.#log.error({ worker: worker.process.pid, code, signal }, 'worker: ended, replacing it')
       // One that cannot even start must not be forked in a tight loop.
       if (seat.ready) this.#fork()
-      else setTimeout(() => { if (!this.#closing) this.#fork() }, 500)
+      else
+        setTimeout(() => {
+          if (!this.#closing) this.#fork()
+        }, 500)
     })
     this.#send(seat, { type: 'start', start: this.#start })
     this.#send(seat, { type: 'mounts', mounts: this.#mounts })
