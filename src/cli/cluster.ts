@@ -6,7 +6,8 @@ import { context } from './context.ts'
 import { copyTable } from './copy.ts'
 import { groupTable } from './group.ts'
 import { nodeTable } from './node.ts'
-import { indent, print, show } from './output.ts'
+import { indent } from './explain.ts'
+import { print, show } from './output.ts'
 
 export interface ClusterStatus {
   readonly cluster: { readonly id: string; readonly name: string } | null
