@@ -58,7 +58,7 @@ export function serverCommands(root: Command): void {
       const to = options.to ?? server?.inSync.find((node) => node !== server.owner)
       const databases = await shell.api.get<{ name: string; storageGroup: string }[]>('/databases')
       const behind = new Set(databases.filter((database) => server?.databases.includes(database.name)).map((database) => database.storageGroup))
-      const moves = []
+      const moves: Awaited<ReturnType<typeof move>>[] = []
       // Storage first: the listeners hold their clients' commands meanwhile. Then the address, where clients reconnect.
       for (const storage of groups.filter((group) => behind.has(group.group) && group.owner !== to)) moves.push(await move(shell, storage.group, { ...options, ...(to === undefined ? {} : { to }) }))
       moves.push(await move(shell, name, { ...options, ...(to === undefined ? {} : { to }) }))

@@ -1,0 +1,280 @@
+import type { NodeId, NodeRole } from './node.ts'
+
+/** One copy of a storage group (or one node of a server), as its own node tells it in heartbeats. Log positions are text, `X/Y`. */
+export interface CopyReport {
+  readonly group: string
+  /** The epoch of the ownership record that the node knows. */
+  readonly epochSeen: number
+  readonly state: 'standby' | 'primary' | 'stopped' | 'seeding' | 'rejoining' | 'failed' | 'absent'
+  readonly streaming: boolean
+  readonly upstream: NodeId | null
+  readonly receivedLsn: string
+  readonly replayedLsn: string
+  readonly ready: boolean
+}
+
+/** What `handoffd` has the guardian say in its heartbeats. */
+export interface HeartbeatPayload {
+  readonly copies: readonly CopyReport[]
+  /** Groups whose owner cannot reach the cluster database and asks for promises. */
+  readonly asks: readonly { readonly group: string; readonly epoch: number }[]
+  /** "I do not take this group over in this epoch before `ms` from now"; `seq` is the number of the heartbeat that asked. */
+  readonly promises: readonly { readonly group: string; readonly epoch: number; readonly to: NodeId; readonly seq: number; readonly ms: number }[]
+  readonly serving: readonly { readonly group: string; readonly epoch: number }[]
+}
+
+/** The body of a heartbeat. */
+export interface Heartbeat {
+  readonly from: NodeId
+  /** Random, made at the guardian's start. */
+  readonly boot: string
+  readonly seq: number
+  readonly sentWallMs: number
+  /** Last sequence number heard from each peer. */
+  readonly echo: Readonly<Record<string, number>>
+  /** The sender's own judgement. */
+  readonly silent: readonly NodeId[]
+  /** Ms since the sender heard each peer on each network. */
+  readonly heardMs: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Ms since handoffd last spoke to this guardian; null when it never did. */
+  readonly agentAgeMs: number | null
+  readonly payload: HeartbeatPayload | null
+  /** Groups that this guardian itself has taken down because their deadline had passed. */
+  readonly released: readonly { readonly group: string; readonly epoch: number }[]
+}
+
+export interface LivenessPeer {
+  readonly node: NodeId
+  readonly role: NodeRole
+  /** Address by network. */
+  readonly addresses: Readonly<Record<string, string>>
+}
+
+export interface LivenessOptions {
+  readonly self: NodeId
+  readonly boot: string
+  readonly intervalMs: number
+  /** Intervals without a datagram before a peer counts as silent. */
+  readonly threshold: number
+  /** The most by which lateness seen lately can widen the threshold. */
+  readonly capMs: number
+  /** Lateness seen counts half after so long. */
+  readonly halfLifeMs: number
+  /** A wake that comes so much later than planned means that this node itself was not running. */
+  readonly ownPauseMs: number
+}
+
+export const defaultLiveness = { intervalMs: 100, threshold: 5, capMs: 1000, halfLifeMs: 30_000, ownPauseMs: 250 } as const
+
+export interface PeerReport {
+  readonly node: NodeId
+  readonly boot: string | null
+  readonly silent: boolean
+  /** Ms since the last datagram on any network (or since this guardian's start). */
+  readonly silentForMs: number
+  readonly networks: Readonly<Record<string, { readonly heardMsAgo: number | null; readonly state: 'up' | 'unreachable'; readonly hearsUs: boolean | null }>>
+  /** Its own judgement of others, and how old that is. */
+  readonly itsSilent: readonly NodeId[]
+  readonly itsJudgementAgeMs: number
+  readonly payload: HeartbeatPayload | null
+  readonly released: readonly { readonly group: string; readonly epoch: number }[]
+  readonly agentAgeMs: number | null
+  /** Its last sequence number heard here. */
+  readonly lastSeq: number
+  /** When this node sent its own recent sequence numbers that this peer's promises refer to (monotonic ms by number). */
+  readonly sentAt: Readonly<Record<number, number>>
+  readonly clockSkewMs: number | null
+}
+
+interface Heard {
+  last: Heartbeat
+  at: number
+  skewMs: number
+}
+
+interface PeerState {
+  peer: LivenessPeer
+  heard: Heard | null
+  /** Monotonic ms of the last fresh datagram by network. */
+  readonly byNetwork: Map<string, number>
+  /** From when silence is counted if nothing comes: last datagram, our start, or the end of our own pause. */
+  since: number
+  lateMs: number
+  lateAt: number
+  silent: boolean
+}
+
+/**
+ * Who is heard, by one node. Pure: time comes in as an argument (monotonic ms), datagrams go out as values. The guardian runs it in
+ * production and the simulator runs the same code.
+ *
+ * A peer is silent when nothing fresh came from it on any network for `threshold` intervals plus the lateness seen lately.
+ * The judgement is about the peer only while this node itself was running: after an own pause every peer gets a fresh threshold.
+ */
+export class Liveness {
+  private readonly options: LivenessOptions
+  private readonly peers = new Map<NodeId, PeerState>()
+  private seq = 0
+  private nextSendAt: number
+  private lastWake: number
+  private plannedWake: number
+  private judgementChanged = false
+  private readonly sent = new Map<number, number>()
+  private payload: HeartbeatPayload | null = null
+  private agentAt: number | null = null
+  private released: readonly { readonly group: string; readonly epoch: number }[] = []
+
+  constructor(options: LivenessOptions, now: number) {
+    this.options = options
+    this.nextSendAt = now
+    this.lastWake = now
+    this.plannedWake = now + options.intervalMs
+  }
+
+  /** The whole set of peers; those that stay keep what was heard of them. */
+  setPeers(peers: readonly LivenessPeer[], now: number): void {
+    for (const id of [...this.peers.keys()]) if (!peers.some((peer) => peer.node === id)) this.peers.delete(id)
+    for (const peer of peers) {
+      const state = this.peers.get(peer.node)
+      if (state !== undefined) state.peer = peer
+      else if (peer.node !== this.options.self) this.peers.set(peer.node, { peer, heard: null, byNetwork: new Map(), since: now, lateMs: 0, lateAt: now, silent: false })
+    }
+  }
+
+  /** What handoffd wants said; also the sign that it lives. */
+  setPayload(payload: HeartbeatPayload, now: number): void {
+    this.payload = payload
+    this.agentAt = now
+  }
+
+  agentSeen(now: number): void {
+    this.agentAt = now
+  }
+
+  setReleased(released: readonly { readonly group: string; readonly epoch: number }[]): void {
+    this.released = released
+    this.judgementChanged = true
+  }
+
+  /** Sends at once instead of at the next interval: something in the payload cannot wait. */
+  hurry(): void {
+    this.judgementChanged = true
+  }
+
+  received(now: number, network: string, from: NodeId, body: Heartbeat, wallMs: number): void {
+    const state = this.peers.get(from)
+    if (state === undefined) return
+    this.wake(now)
+    const former = state.heard?.last
+    const sameBoot = former?.boot === body.boot
+    // The same datagram comes once on each network; only a repetition on the same network is worthless.
+    if (former !== undefined && sameBoot && body.seq < former.seq) return
+    const fresh = former === undefined || !sameBoot || body.seq > former.seq
+    state.byNetwork.set(network, now)
+    if (fresh) {
+      const late = state.heard === null || !sameBoot ? 0 : now - state.heard.at - this.options.intervalMs
+      if (!state.silent && late > this.lateness(state, now)) {
+        state.lateMs = late
+        state.lateAt = now
+      }
+      state.heard = { last: body, at: now, skewMs: body.sentWallMs - wallMs }
+      state.since = now
+    }
+    this.judge(state, now)
+  }
+
+  /** The heartbeat to send now to every peer on every network, or null when none is due. */
+  due(now: number, wallMs: number): Heartbeat | null {
+    this.wake(now)
+    for (const state of this.peers.values()) this.judge(state, now)
+    if (now < this.nextSendAt && !this.judgementChanged) return null
+    this.judgementChanged = false
+    if (now >= this.nextSendAt) this.nextSendAt = Math.max(this.nextSendAt + this.options.intervalMs, now + this.options.intervalMs / 2)
+    this.seq += 1
+    this.sent.set(this.seq, now)
+    this.sent.delete(this.seq - 100)
+    return {
+      from: this.options.self,
+      boot: this.options.boot,
+      seq: this.seq,
+      sentWallMs: wallMs,
+      echo: Object.fromEntries([...this.peers].flatMap(([id, state]) => (state.heard === null ? [] : [[id, state.heard.last.seq]]))),
+      silent: [...this.peers.values()].filter((state) => state.silent).map((state) => state.peer.node),
+      heardMs: Object.fromEntries([...this.peers].map(([id, state]) => [id, Object.fromEntries([...state.byNetwork].map(([network, at]) => [network, Math.round(now - at)]))])),
+      agentAgeMs: this.agentAt === null ? null : Math.round(now - this.agentAt),
+      payload: this.payload,
+      released: this.released,
+    }
+  }
+
+  /** When something can change by itself: the next heartbeat, or the moment at which a peer becomes silent. */
+  nextWake(): number {
+    let wake = this.judgementChanged ? this.lastWake : this.nextSendAt
+    for (const state of this.peers.values()) if (!state.silent) wake = Math.min(wake, state.since + this.thresholdMs(state, this.lastWake))
+    this.plannedWake = wake
+    return wake
+  }
+
+  report(now: number): PeerReport[] {
+    return [...this.peers.values()].map((state) => ({
+      node: state.peer.node,
+      boot: state.heard?.last.boot ?? null,
+      silent: state.silent,
+      silentForMs: now - state.since,
+      networks: Object.fromEntries(Object.keys(state.peer.addresses).map((network) => [network, this.networkReport(state, network, now)])),
+      itsSilent: state.heard?.last.silent ?? [],
+      itsJudgementAgeMs: state.heard === null ? Number.MAX_SAFE_INTEGER : now - state.heard.at,
+      payload: state.heard?.last.payload ?? null,
+      released: state.heard?.last.released ?? [],
+      agentAgeMs: state.heard === null || state.heard.last.agentAgeMs === null ? null : state.heard.last.agentAgeMs + (now - state.heard.at),
+      lastSeq: state.heard?.last.seq ?? 0,
+      sentAt: this.sentFor(state),
+      clockSkewMs: state.heard?.skewMs ?? null,
+    }))
+  }
+
+  private sentFor(state: PeerState): Record<number, number> {
+    const dates: Record<number, number> = {}
+    for (const promise of state.heard?.last.payload?.promises ?? []) {
+      const at = this.sent.get(promise.seq)
+      if (promise.to === this.options.self && at !== undefined) dates[promise.seq] = at
+    }
+    return dates
+  }
+
+  private networkReport(state: PeerState, network: string, now: number): PeerReport['networks'][string] {
+    const at = state.byNetwork.get(network)
+    const theirs = state.heard?.last.heardMs[this.options.self]
+    const limit = this.thresholdMs(state, now)
+    return {
+      heardMsAgo: at === undefined ? null : now - at,
+      state: at !== undefined && now - at < limit ? 'up' : 'unreachable',
+      hearsUs: theirs === undefined ? null : (theirs[network] ?? Number.POSITIVE_INFINITY) < limit,
+    }
+  }
+
+  /** Lateness that still counts: halved every half-life. */
+  private lateness(state: PeerState, now: number): number {
+    return state.lateMs * 2 ** (-(now - state.lateAt) / this.options.halfLifeMs)
+  }
+
+  private thresholdMs(state: PeerState, now: number): number {
+    return this.options.threshold * this.options.intervalMs + Math.min(this.options.capMs, Math.max(0, this.lateness(state, now)))
+  }
+
+  private judge(state: PeerState, now: number): void {
+    const silent = now - state.since >= this.thresholdMs(state, now)
+    if (silent === state.silent) return
+    state.silent = silent
+    this.judgementChanged = true
+  }
+
+  /** Was this node itself stopped? Then the gap says nothing about the others, and judging starts anew. */
+  private wake(now: number): void {
+    if (now - this.plannedWake > this.options.ownPauseMs && now - this.lastWake > this.options.ownPauseMs) {
+      for (const state of this.peers.values()) if (!state.silent) state.since = now
+    }
+    this.lastWake = now
+    this.plannedWake = Math.max(this.plannedWake, now)
+  }
+}
