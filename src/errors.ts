@@ -38,6 +38,19 @@ export const errorRegister = {
   CERTIFICATE_UNREADABLE: { when: 'The TLS certificate or key of the mailbox service cannot be read.', remedy: 'Check tls.certificateFile and tls.keyFile: both PEM, readable by the user that runs handoff-mailbox.' },
   CERTIFICATE_NOT_MADE: { when: 'No certificate is configured and a self-signed one could not be made.', remedy: 'Install openssl, or give tls.certificateFile and tls.keyFile.' },
   SOCKET_IN_USE: { when: 'Another process answers on the control socket of the mailbox service.', remedy: 'Stop the other handoff-mailbox, or give this one a controlSocket of its own.' },
+  POSTGRES_MISSING: { when: "PostgreSQL's programs are not where the configuration says, or cannot be run.", remedy: 'Install PostgreSQL 15 or newer, or correct postgres.binDirectory.' },
+  POSTGRES_VERSION_MISMATCH: { when: 'The installed PostgreSQL is of another major version than the data directory.', remedy: 'Point postgres.binDirectory at the version that made the directory, or upgrade the storage group with pg_upgrade.' },
+  POSTGRES_USER_MISSING: { when: 'The cluster service is root and the user that PostgreSQL should run as does not exist.', remedy: "Install the system's PostgreSQL packages, which make the user `postgres`, or run the service as another user." },
+  POSTGRES_PORT_IN_USE: { when: 'Another process listens on the address and port of a copy.', remedy: 'Stop the other process (`ss -ltnp` shows it), or give the storage group another port.' },
+  POSTGRES_FOREIGN_DATA: { when: "The data directory of a copy holds another cluster's storage group.", remedy: 'Move the directory away, or correct dataDirectory; the copy is then seeded anew.' },
+  POSTGRES_DISK_FULL: { when: 'A volume of the copy has no space left.', remedy: 'Make space on the volume that the message names; it is tried again by itself.' },
+  POSTGRES_START_FAILED: { when: 'PostgreSQL ended while it was starting, or did not become ready in time.', remedy: "The message has the last lines of PostgreSQL's log; the copy's log directory has the rest. It is tried again by itself." },
+  POSTGRES_PROGRAM_FAILED: { when: "One of PostgreSQL's programs (initdb, pg_basebackup, pg_rewind, pg_waldump) failed or was cancelled.", remedy: 'The message has the last lines that it wrote. It is tried again by itself.' },
+  POSTGRES_NOT_RUNNING: { when: 'An action needs a running copy, and it is stopped or absent.', remedy: '`handoff copy status` shows the copies; it is started by itself.' },
+  POSTGRES_WRONG_STATE: { when: 'An action does not fit what the copy is: a promotion of an active copy, a seed over a copy that runs.', remedy: '`handoff copy status` shows the copies; the action is decided again by itself.' },
+  POSTGRES_TIMEOUT: { when: 'PostgreSQL did not answer or did not get there within the time set.', remedy: "Look at the load and the disks of the node, and at PostgreSQL's log." },
+  POSTGRES_UPSTREAM_UNREACHABLE: { when: 'The active copy that a passive one should follow cannot be reached or refuses it.', remedy: 'Check the private network and that both nodes have the same cluster secret; it is tried again by itself.' },
+  POSTGRES_PROBE_FAILED: { when: 'The bounded write and read on a volume of the copy, or its query, failed or took too long.', remedy: 'Check the disk; the group is handed to a healthy copy by itself.' },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorRegister
