@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { attempt, type CommandOptions, type CommandResult } from './command.ts'
@@ -24,8 +24,10 @@ const initFile = (place: Place, host: HostName): string => join(place.base, host
 /** Starts a host: fresh network stack, own pid, mount, uts and ipc namespaces, an init as pid 1. Its disk is what it was. */
 export async function bootHost(place: Place, host: HostName): Promise<void> {
   const own = join(place.base, host)
-  mkdirSync(join(diskOf(place, host), 'tmp'), { recursive: true, mode: 0o1777 })
-  mkdirSync(join(diskOf(place, host), 'log'), { recursive: true, mode: 0o1777 })
+  for (const name of ['tmp', 'log']) {
+    mkdirSync(join(diskOf(place, host), name), { recursive: true })
+    chmodSync(join(diskOf(place, host), name), 0o1777)
+  }
   rmSync(join(own, 'ready'), { force: true })
   await plugIn(place.prefix, host)
   const log = openSync(join(own, 'init.log'), 'a')
