@@ -1,6 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { type ErrorCode, HandoffError } from '../errors.ts'
+import { type ErrorCode, errorRegister, HandoffError } from '../errors.ts'
 
 /** What the admin API of the mailbox service does, handed in by the daemon. */
 export interface MailboxAdmin {
@@ -46,7 +46,7 @@ export function problemOf(error: unknown): { readonly status: number; readonly b
   if (error instanceof HandoffError) {
     const status = statusOf[error.code] ?? (/_(EXISTS|TAKEN)$/.test(error.code) ? 409 : /_UNKNOWN$/.test(error.code) ? 404 : 503)
     const cause = error.cause instanceof Error ? { cause: error.cause.message } : {}
-    return { status, body: { type: `urn:handoff:error:${error.code}`, title: error.message, status, code: error.code, ...cause, remedy: error.remedy } }
+    return { status, body: { type: `urn:handoff:error:${error.code}`, title: errorRegister[error.code].when, status, code: error.code, detail: error.message, ...cause, remedy: error.remedy } }
   }
   const message = error instanceof Error ? error.message : String(error)
   return {
@@ -85,10 +85,8 @@ export function createMailboxApi(admin: MailboxAdmin): FastifyInstance {
       )
     return reply.code(201).send(await admin.createMailbox(result.data))
   })
-  app.get('/api/v1/mailboxes', async () => ({ mailboxes: await admin.listMailboxes() }))
-  app.get('/health', async (_request, reply) => {
-    const health = admin.health()
-    return reply.code(health.status === 'ok' ? 200 : 503).send(health)
-  })
+  app.get('/api/v1/mailboxes', () => admin.listMailboxes())
+  // Always 200: that it answers is the news for handoffd; how it is stands inside.
+  app.get('/health', async () => admin.health())
   return app
 }

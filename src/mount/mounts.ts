@@ -14,7 +14,7 @@ const serverMount = z.object({
   /** The virtual name: greetings, Received lines, certificates. */
   name: z.string().min(1),
   /** The virtual address (or several). It may reach the interface some milliseconds after `serving` is told. */
-  address: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+  address: z.union([z.string().min(1), z.array(z.string().min(1))]),
   /** True while this node holds the server's group. */
   serving: z.boolean(),
   databases: z.array(z.string()),
