@@ -46,7 +46,18 @@ export function problemOf(error: unknown): { readonly status: number; readonly b
   if (error instanceof HandoffError) {
     const status = statusOf[error.code] ?? (/_(EXISTS|TAKEN)$/.test(error.code) ? 409 : /_UNKNOWN$/.test(error.code) ? 404 : 503)
     const cause = error.cause instanceof Error ? { cause: error.cause.message } : {}
-    return { status, body: { type: `urn:handoff:error:${error.code}`, title: errorRegister[error.code].when, status, code: error.code, detail: error.message, ...cause, remedy: error.remedy } }
+    return {
+      status,
+      body: {
+        type: `urn:handoff:error:${error.code}`,
+        title: errorRegister[error.code].when,
+        status,
+        code: error.code,
+        detail: error.message,
+        ...cause,
+        remedy: error.remedy,
+      },
+    }
   }
   const message = error instanceof Error ? error.message : String(error)
   return {
@@ -56,7 +67,7 @@ export function problemOf(error: unknown): { readonly status: number; readonly b
       title: 'The mailbox service failed',
       status: 500,
       code: 'INTERNAL',
-      cause: message,
+      detail: message,
       remedy: 'The log of handoff-mailbox has the details.',
     },
   }

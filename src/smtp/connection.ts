@@ -6,6 +6,14 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
  */
 export class Connection extends SMTPConnection {
   #draining = false
+  /** Called once when the session is over. Not an event of the socket: STARTTLS takes all listeners off it. */
+  whenClosed: (() => void) | undefined
+
+  override _onClose(): void {
+    super._onClose()
+    this.whenClosed?.()
+    this.whenClosed = undefined
+  }
 
   override init(): void {
     this._setListeners(() => {

@@ -55,10 +55,10 @@ export function createSmtpListener(options: SmtpListenerOptions): SmtpListener {
       connections.add(connection)
       server.connections.add(connection)
       connection.on('error', (error: unknown) => server.emit('error', error instanceof Error ? error : new Error(String(error))))
-      socket.once('close', () => {
+      connection.whenClosed = () => {
         connections.delete(connection)
         if (connections.size === 0) whenEmpty?.()
-      })
+      }
       connection.init()
     },
     async drain(graceMs = defaults.drainGraceMs) {

@@ -16,6 +16,7 @@ export type ToWorker =
   | { readonly type: 'ping'; readonly n: number }
 
 export type FromWorker =
+  | { readonly type: 'hello' }
   | { readonly type: 'ready' }
   | { readonly type: 'changed'; readonly change: unknown }
   | { readonly type: 'drained'; readonly server: string }

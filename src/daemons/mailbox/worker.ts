@@ -37,6 +37,8 @@ process.on('message', (message: ToWorker, socket: unknown) => {
   }
 })
 
+say({ type: 'hello' })
+
 process.on('SIGTERM', () => void end())
 // The terminal's interrupt goes to the whole process group: it is the primary that decides when workers end.
 process.on('SIGINT', () => {})

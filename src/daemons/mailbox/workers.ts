@@ -113,12 +113,15 @@ export class Workers {
           if (!this.#closing) this.#fork()
         }, 500)
     })
-    this.#send(seat, { type: 'start', start: this.#start })
-    this.#send(seat, { type: 'mounts', mounts: this.#mounts })
   }
 
   #receive(seat: Seat, message: FromWorker): void {
     switch (message.type) {
+      // What is sent before the worker listens would be lost, so it speaks first.
+      case 'hello':
+        this.#send(seat, { type: 'start', start: this.#start })
+        this.#send(seat, { type: 'mounts', mounts: this.#mounts })
+        return
       case 'ready':
         seat.ready = true
         for (const { socket, to } of this.#waiting.splice(0)) this.give(socket, to)
