@@ -41,7 +41,9 @@ export async function closeGate(server: Server, part: PrimaryPart, options: { re
 
 /** The end of the log, when the target has been seen to have all of it on its disk. */
 export async function confirmedEnd(server: Server, target: NodeId, options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<Lsn> {
-  const rows = await server.control.query<{ position: string }>('select pg_current_wal_insert_lsn()::text as inserted, pg_current_wal_flush_lsn()::text as position')
+  // A commit of ours brings what clients wrote with synchronous_commit = off to the disk, too.
+  await server.control.query(`select pg_logical_emit_message(true, 'handoff', 'quiesced')`)
+  const rows = await server.control.query<{ position: string }>('select pg_current_wal_flush_lsn()::text as position')
   const end = parseLsn(rows[0]!.position)
   await waitFor(async () => (await flushedOn(server, target)) >= end, { ...options, what: `${target} to have the end of the log on its disk` })
   return end

@@ -58,6 +58,8 @@ export async function initialize(context: ServerContext, options: InitializeOpti
 function roles(replicatorPassword: string, client: ClientRole | null): string {
   const statements = [
     `create role ${replicatorRole} login replication password ${quoteLiteral(replicatorPassword)}`,
+    // How large the copy is, before a seed.
+    `grant pg_read_all_stats to ${replicatorRole}`,
     `grant execute on function pg_catalog.pg_ls_dir(text, boolean, boolean) to ${replicatorRole}`,
     `grant execute on function pg_catalog.pg_stat_file(text, boolean) to ${replicatorRole}`,
     `grant execute on function pg_catalog.pg_read_binary_file(text) to ${replicatorRole}`,

@@ -47,7 +47,7 @@ export async function promote(server: Server, part: Extract<Part, { kind: 'prima
 
 async function newTimeline(server: Server): Promise<{ promotedLsn: Lsn; timeline: number }> {
   const rows = await server.control.query<{ timeline: string; history: string | null }>(
-    `select t.timeline, pg_read_file('pg_wal/' || t.timeline || '.history', true) as history
+    `select t.timeline, pg_read_file('pg_wal/' || t.timeline || '.history', 0, 1000000, true) as history
      from (select substring(pg_walfile_name(pg_current_wal_lsn()) for 8) as timeline) t`,
   )
   const lines = (rows[0]?.history ?? '').split('\n').filter((line) => /^\d+\t/.test(line))

@@ -18,21 +18,21 @@ const nobody = '-'
  *   publishes its place in the list, `pg_stat_replication.sync_priority`. So the list is ordered such that the place of every
  *   member changes, and the new places are waited for.
  */
-export async function growSynchronousSet(server: Server, part: PrimaryPart, nodes: readonly NodeId[], proven: readonly NodeId[], signal: AbortSignal): Promise<{ readonly part: PrimaryPart; readonly since: Lsn }> {
+export async function growSynchronousSet(server: Server, part: PrimaryPart, nodes: readonly NodeId[], proven: readonly NodeId[], signal: AbortSignal, written: (part: PrimaryPart) => void): Promise<{ readonly since: Lsn }> {
   const current = parseStandbyNames(part.standbyNames)
   await prioritiesShown(server, current, signal)
   const target = order(current, nodes)
   const unchanged = proven.length === 0 || current.some((name, index) => target[index] === name)
   // A place that stays the same would prove nothing: take everybody one place further first.
   const steps = unchanged && current.length > 0 ? [{ names: [nobody, ...current], waitFor: current.length }, { names: target, waitFor: target.length }] : [{ names: target, waitFor: target.length }]
-  let next = part
   for (const step of steps) {
-    next = { ...part, standbyNames: renderStandbyNames(step.names, step.waitFor) }
+    const next: PrimaryPart = { ...part, standbyNames: renderStandbyNames(step.names, step.waitFor) }
+    written(next)
     server.apply(next)
     await server.reloaded({ synchronous_standby_names: next.standbyNames }, signal)
     await prioritiesShown(server, step.names, signal)
   }
-  return { part: next, since: await checkpointed(server, signal) }
+  return { since: await checkpointed(server, signal) }
 }
 
 /** New members first, so that everybody who stays gets another place. */
@@ -62,15 +62,13 @@ export async function checkpointed(server: Server, signal: AbortSignal): Promise
 }
 
 async function prioritiesShown(server: Server, names: readonly string[], signal: AbortSignal): Promise<void> {
-  if (names.length === 0) return
   await waitFor(
     async () => {
       const rows = await server.control.query<{ name: string; priority: number }>(
-        `select application_name as name, sync_priority as priority from pg_stat_replication where application_name = any($1) and state = 'streaming'`,
-        { values: [names] },
+        `select application_name as name, sync_priority as priority from pg_stat_replication where state = 'streaming' and flush_lsn is not null`,
       )
       return rows.every((row) => row.priority === names.indexOf(row.name) + 1)
     },
-    { timeoutMs: 3000, everyMs: 2, signal, what: `the walsenders to take over the list ${names.join(', ')}` },
+    { timeoutMs: 3000, everyMs: 2, signal, what: `the walsenders to take over the list (${names.join(', ')})` },
   )
 }

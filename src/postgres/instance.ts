@@ -1,0 +1,519 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { HandoffError } from '../errors.ts'
+import type { InstanceState } from '../replication/instance.ts'
+import { type Lsn, parseLsn, zeroLsn } from '../replication/lsn.ts'
+import { readControlData } from './control-data.ts'
+import { closeGate, confirmedEnd, openGate, refuseFarBehind } from './gate.ts'
+import { type ClientRole, initialize, quoteName } from './initialize.ts'
+import { endProcesses, launch } from './launch.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { type Known, observe } from './observation.ts'
+import { postgresOsUser } from './os-user.ts'
+import { findPostmaster, isRunning, type ProcessId, processesOf, signalProcess } from './postmaster.ts'
+import { probe, type Verdict } from './probe.ts'
+import { promote, type PromotionStep } from './promotion.ts'
+import { type Rejoined, rejoinData } from './rejoin.ts'
+import { seedData } from './seed.ts'
+import { Server, type ServerContext } from './server.ts'
+import { type NodeId, type Part, renderStandbyNames, slotName, type Upstream } from './settings.ts'
+import { withSession } from './session.ts'
+import { createMissingSlots, dropSlots } from './slots.ts'
+import { checkpointed, growSynchronousSet, shrinkSynchronousSet } from './synchronous-set.ts'
+import { waitFor } from './wait.ts'
+
+export interface Log {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface InstanceOptions {
+  readonly group: string
+  readonly node: NodeId
+  /** The copy's own directory, `<dataDirectory>/copies/<group>`. */
+  readonly directory: string
+  readonly binDirectory: string
+  readonly port: number
+  readonly listenAddresses: readonly string[]
+  /** The other possible owners: each has a replication slot while this copy is active. */
+  readonly peers: readonly NodeId[]
+  readonly handoffPassword: string
+  readonly replicationPassword: string
+  /** Networks (CIDR) that plain SQL clients come from while the gate is open. */
+  readonly clients?: { readonly networks: readonly string[]; readonly method: 'scram-sha-256' | 'trust' }
+  readonly clientRole?: ClientRole
+  /** Networks (CIDR or `all`) of the cluster's nodes. */
+  readonly clusterNetworks?: readonly string[]
+  readonly settings?: Readonly<Record<string, string>>
+  readonly slotKeepSize?: string
+  /** The storage group's system identifier by the cluster database; a directory with another one is refused. */
+  readonly expectedSystemId?: () => string | null
+  readonly log?: Log
+}
+
+export interface Promoted {
+  readonly state: InstanceState
+  readonly steps: readonly PromotionStep[]
+  /** Where the new timeline begins. */
+  readonly lsn: Lsn
+}
+
+export interface RejoinResult {
+  readonly state: InstanceState
+  readonly rejoin: Rejoined
+}
+
+type PrimaryPart = Extract<Part, { kind: 'primary' }>
+
+const nothingKnown: Known = { synchronous: [], synchronousSince: zeroLsn, tailLsn: null, quiesced: null }
+const farBehindBytes = 64n * 1024n * 1024n
+const readyTimeoutMs = 10 * 60_000
+
+/**
+ * One copy of a storage group on this node. One action runs at a time; a stop overtakes it. Each action is idempotent: asked for what
+ * is so already, it does nothing. What can be read from PostgreSQL is read; only what it cannot be asked for is kept (`Known`).
+ */
+export class Instance {
+  private readonly options: InstanceOptions
+  private readonly context: ServerContext
+  private readonly layout: Layout
+  private server: Server | null = null
+  private part: Part = { kind: 'standby', upstream: null }
+  private known: Known = nothingKnown
+  private systemId: string | null = null
+  private failure: string | null = null
+  private current: { readonly abort: AbortController; readonly done: Promise<unknown> } | null = null
+  private background = new AbortController()
+  private tending = false
+  private readonly exitListeners: (() => void)[] = []
+
+  constructor(options: InstanceOptions) {
+    this.options = options
+    this.layout = layoutOf(options.directory, options.port)
+    this.context = {
+      layout: this.layout,
+      user: postgresOsUser(),
+      handoffPassword: options.handoffPassword,
+      settings: {
+        group: options.group,
+        node: options.node,
+        port: options.port,
+        listen: options.listenAddresses,
+        clientRules: (options.clients?.networks ?? []).map((network) => `host all all ${network} ${options.clients?.method ?? 'scram-sha-256'}`),
+        clusterNetworks: options.clusterNetworks ?? ['all'],
+        replicatorPassword: options.replicationPassword,
+        slotKeepSize: options.slotKeepSize ?? '4GB',
+        extra: options.settings ?? {},
+      },
+    }
+  }
+
+  /** Called within milliseconds when the postmaster has ended, whoever ended it. */
+  onExit(listener: () => void): void {
+    this.exitListeners.push(listener)
+  }
+
+  /** What is there: adopts a postmaster that runs. Changes nothing. */
+  async inspect(): Promise<InstanceState> {
+    if (this.server?.running === true) return this.observe()
+    if (!existsSync(join(this.layout.data, 'PG_VERSION')) || existsSync(this.layout.unfinishedMark)) return { kind: 'absent' }
+    const found = findPostmaster(this.layout.data)
+    if (found !== null) return this.adopt(found)
+    return this.stoppedState()
+  }
+
+  /** A cheap look. @throws HandoffError POSTGRES_TIMEOUT when the instance does not answer */
+  async observe(options: { readonly timeoutMs?: number } = {}): Promise<InstanceState> {
+    const server = this.server
+    if (server === null || !server.running) return this.inspect()
+    const seen = await observe(server, this.known, options.timeoutMs ?? 3000)
+    this.systemId = seen.state.systemId
+    this.tendSlots(server, seen.state.kind, seen.slots)
+    return seen.state
+  }
+
+  /** Is the postmaster there? Costs nothing; the end of the process is reported by `onExit` anyway. */
+  looksAlive(): boolean {
+    return this.server?.running === true
+  }
+
+  /** A bounded, durable write and read on each volume, and a query when it runs. */
+  async isAlive(options: { readonly timeoutMs: number }): Promise<Verdict> {
+    return probe(this.context, this.server?.running === true ? this.server : null, options.timeoutMs)
+  }
+
+  /** The processes of this copy, for whoever must be able to kill them without asking us. */
+  pids(): readonly ProcessId[] {
+    return existsSync(this.layout.data) ? processesOf(this.layout.data) : []
+  }
+
+  /** Makes a new storage group, and runs it as primary with the gate closed. */
+  initialize(options: { readonly epoch: number }): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      if (existsSync(this.layout.data)) await this.refuseUnlessPrimary('initialize')
+      else this.systemId = await initialize(this.context, { binDirectory: this.options.binDirectory, client: this.options.clientRole ?? null, signal })
+      return this.runPrimary({ epoch: options.epoch, synchronous: [] }, signal)
+    })
+  }
+
+  /** Restarts what was the primary, in place: the gate stays closed, and `tailLsn` tells what the in-sync copies must have before it opens. */
+  startPrimary(options: { readonly epoch: number; readonly synchronous: readonly NodeId[] }): Promise<InstanceState> {
+    return this.act((signal) => this.runPrimary(options, signal))
+  }
+
+  /** Starts as a standby what was one. A former primary is compared with the active copy first: `rejoin`. */
+  startStandby(options: { readonly upstream: Upstream }): Promise<InstanceState> {
+    return this.act((signal) => this.runStandby(options.upstream, signal))
+  }
+
+  /** Follows another copy from now on, without a restart. */
+  follow(options: { readonly upstream: Upstream }): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      if (this.server?.running !== true) return this.runStandby(options.upstream, signal)
+      this.expectPart('standby', 'follow another copy')
+      this.part = this.standbyPart(options.upstream)
+      this.server.apply(this.part)
+      await this.server.reloaded({ 'handoff.upstream': this.part.upstream?.node ?? '' }, signal)
+      return this.observe()
+    })
+  }
+
+  promote(options: { readonly epoch: number }): Promise<Promoted> {
+    return this.act(async (signal) => {
+      const server = this.runningServer('promote')
+      if (this.part.kind === 'primary') {
+        if (this.part.epoch !== options.epoch) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot promote ${this.options.group} for epoch ${options.epoch}: it is the primary of epoch ${this.part.epoch}`)
+        const state = await this.observe()
+        if (state.kind === 'primary') return { state, steps: [], lsn: state.currentLsn }
+      }
+      // The new active acknowledges alone until others have joined: the record of the new epoch has only this copy in sync.
+      const part: PrimaryPart = { kind: 'primary', epoch: options.epoch, gate: 'open', standbyNames: '' }
+      this.known = nothingKnown
+      this.part = part
+      const { steps, promotedLsn } = await promote(server, part, signal)
+      const state = await this.observe()
+      // pg_rewind of the old active needs the new timeline in our control file (PostgreSQL manual, pg_rewind, "Notes").
+      this.inBackground('checkpoint after the promotion', async (stop) => void (await checkpointed(server, stop)))
+      return { state, steps, lsn: promotedLsn }
+    })
+  }
+
+  /** Every commit waits for these copies; with new ones among them, resolves when that is proven (`synchronousSince`). */
+  setSynchronous(nodes: readonly NodeId[], epoch: number): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      const server = this.runningServer('change the synchronous set')
+      const part = this.primaryPart(epoch)
+      if (nodes.every((node) => this.known.synchronous.includes(node))) {
+        this.known = { ...this.known, synchronous: nodes }
+        this.part = shrinkSynchronousSet(server, part, nodes)
+        await server.reloaded({ synchronous_standby_names: this.part.standbyNames }, signal)
+        return this.observe()
+      }
+      const kept = this.known.synchronous.filter((node) => nodes.includes(node))
+      const proven = this.known.synchronous
+      this.known = { ...this.known, synchronous: kept }
+      const grown = await growSynchronousSet(server, part, nodes, proven, signal, (written) => {
+        this.part = written
+      })
+      this.known = { ...this.known, synchronous: nodes, synchronousSince: grown.since }
+      return this.observe()
+    })
+  }
+
+  openGate(): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      this.part = await openGate(this.runningServer('open the gate'), this.primaryPart(), signal)
+      this.known = { ...this.known, quiesced: null }
+      return this.observe()
+    })
+  }
+
+  closeGate(): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      this.part = await closeGate(this.runningServer('close the gate'), this.primaryPart(), { graceMs: 0, signal })
+      return this.observe()
+    })
+  }
+
+  /** No more writes, and the target has the last one on its disk. Fails with the gate open again when it has not in time. */
+  quiesce(options: { readonly target: NodeId; readonly timeoutMs: number }): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      const server = this.runningServer('quiesce')
+      const before = this.primaryPart()
+      if (this.known.quiesced?.target === options.target) return this.observe()
+      await refuseFarBehind(server, options.target, farBehindBytes)
+      // Dirty pages go out while clients still work; the recovery of a target that crashes right after has less to do, too.
+      await checkpointed(server, signal)
+      try {
+        this.part = { ...before, gate: 'closed' }
+        await closeGate(server, before, { graceMs: 50, signal })
+        const end = await confirmedEnd(server, options.target, { timeoutMs: options.timeoutMs, signal })
+        this.known = { ...this.known, quiesced: { target: options.target, lsn: end } }
+      } catch (error) {
+        if (!signal.aborted && server.running) this.part = await openGate(server, before, AbortSignal.timeout(3000))
+        throw error
+      }
+      return this.observe()
+    })
+  }
+
+  unquiesce(): Promise<InstanceState> {
+    return this.openGate()
+  }
+
+  /**
+   * `immediate`: as after a crash, never waits for a standby; what is left after 500 ms is killed. `fast`: with a last checkpoint,
+   * at most `timeoutMs`, then immediate. `kill`: SIGKILL to everything. Overtakes whatever runs.
+   */
+  async stop(options: { readonly mode: 'immediate' | 'fast' | 'kill'; readonly timeoutMs?: number }): Promise<InstanceState> {
+    this.background.abort()
+    this.background = new AbortController()
+    const overtaken = this.current
+    overtaken?.abort.abort(new HandoffError('POSTGRES_WRONG_STATE', `overtaken by a stop of ${this.options.group}`))
+    const end = async (): Promise<void> => {
+      const postmaster = this.server?.process ?? findPostmaster(this.layout.data)
+      if (postmaster !== null && options.mode === 'fast') await this.endBy(postmaster, 'SIGINT', options.timeoutMs ?? 10_000)
+      if (postmaster !== null && options.mode !== 'kill') await this.endBy(postmaster, 'SIGQUIT', 500)
+      if (existsSync(this.layout.data)) await endProcesses(this.layout.data, 5000, postmaster ?? undefined)
+    }
+    await end()
+    if (overtaken !== null) {
+      await overtaken.done.catch(() => {})
+      await end()
+    }
+    this.server?.close()
+    this.server = null
+    this.known = nothingKnown
+    return this.inspect()
+  }
+
+  /** Brings a whole copy from the active one and starts it as standby. */
+  seed(options: { readonly upstream: Upstream; readonly onProgress?: (text: string) => void }): Promise<InstanceState> {
+    return this.act(async (signal) => {
+      if (this.server?.running === true) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot seed ${this.options.group}: its copy here runs; stop it first`)
+      await this.seedFrom(options.upstream, options.onProgress, signal)
+      return this.runStandby(options.upstream, signal)
+    })
+  }
+
+  /**
+   * Makes a passive copy out of whatever is here: a former primary, or a standby that cannot follow any more. Its log beyond the point
+   * where the timelines part is saved first. Ends in a running standby, or throws what prevented it.
+   */
+  rejoin(options: { readonly upstream: Upstream; readonly upstreamEpoch: number; readonly onProgress?: (text: string) => void }): Promise<RejoinResult> {
+    return this.act(async (signal) => {
+      await this.endServer()
+      const result = await rejoinData(this.context, {
+        binDirectory: this.options.binDirectory,
+        upstream: options.upstream,
+        upstreamEpoch: options.upstreamEpoch,
+        signal,
+        seed: () => this.seedFrom(options.upstream, options.onProgress, signal),
+        start: async () => {
+          await this.runStandby(options.upstream, signal)
+          await this.streams(signal)
+        },
+        stop: () => this.endServer(),
+        onFallback: (why) => this.options.log?.warn({ group: this.options.group, failure: why }, 'the copy is seeded anew'),
+      })
+      return { state: await this.observe(), rejoin: result }
+    })
+  }
+
+  /** An empty database, made durable as every commit is. Nothing when it exists. */
+  async createDatabase(name: string): Promise<void> {
+    const server = this.runningServer('create a database')
+    await withSession({ ...server.sessionOptions('administration'), synchronousCommit: 'on' }, undefined, async (client) => {
+      const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+      if (rowCount === 0) await client.query(`create database ${quoteName(name)}`)
+    })
+  }
+
+  /** Lets go of a running instance without touching it: the cluster service ends, PostgreSQL goes on. */
+  detach(): void {
+    this.background.abort()
+    this.current?.abort.abort(new HandoffError('POSTGRES_WRONG_STATE', 'the cluster service ends'))
+    this.server?.close()
+    this.server = null
+  }
+
+  private async act<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.current !== null) throw new HandoffError('POSTGRES_WRONG_STATE', `another action runs on ${this.options.group}`)
+    const abort = new AbortController()
+    const done = (async () => run(abort.signal))()
+    this.current = { abort, done }
+    try {
+      return await done
+    } finally {
+      this.current = null
+    }
+  }
+
+  private async runPrimary(options: { readonly epoch: number; readonly synchronous: readonly NodeId[] }, signal: AbortSignal): Promise<InstanceState> {
+    if (this.server?.running === true) {
+      await this.refuseUnlessPrimary('start as primary', options.epoch)
+      return this.observe()
+    }
+    if (existsSync(join(this.layout.data, 'standby.signal'))) throw new HandoffError('POSTGRES_WRONG_STATE', `${this.options.group} was a standby here: it is promoted, not started as primary`)
+    const part: PrimaryPart = { kind: 'primary', epoch: options.epoch, gate: 'closed', standbyNames: renderStandbyNames(options.synchronous) }
+    const server = await this.launch(part, signal)
+    // Started with the set, every walsender has it; the checkpointer has been through its loop once it has done a checkpoint.
+    const tail = (await server.control.query<{ position: string }>('select pg_current_wal_flush_lsn()::text as position'))[0]!.position
+    const since = await checkpointed(server, signal)
+    this.known = { synchronous: options.synchronous, synchronousSince: since, tailLsn: parseLsn(tail), quiesced: null }
+    return this.observe()
+  }
+
+  private async runStandby(upstream: Upstream, signal: AbortSignal): Promise<InstanceState> {
+    if (this.server?.running === true) {
+      this.expectPart('standby', 'start as standby')
+      return this.observe()
+    }
+    if (!existsSync(join(this.layout.data, 'standby.signal')))
+      throw new HandoffError('POSTGRES_WRONG_STATE', `${this.options.group} ran as a primary here: it must be compared with the active copy before it can follow`, { remedy: 'This is done by itself as soon as the active copy is heard.' })
+    await this.launch(this.standbyPart(upstream), signal)
+    return this.observe()
+  }
+
+  private async launch(part: Part, signal: AbortSignal): Promise<Server> {
+    this.known = nothingKnown
+    this.failure = null
+    try {
+      return await launch(this.context, part, {
+        binDirectory: this.options.binDirectory,
+        expectedSystemId: this.options.expectedSystemId?.() ?? null,
+        signal,
+        readyTimeoutMs,
+        onStarted: (server) => this.take(server, part),
+      })
+    } catch (error) {
+      if (!signal.aborted) this.failure = (error as Error).message
+      throw error
+    }
+  }
+
+  private take(server: Server, part: Part): void {
+    this.server = server
+    this.part = part
+    void server.exited.then(() => {
+      if (this.server === server) this.known = nothingKnown
+      for (const listener of this.exitListeners) listener()
+    })
+  }
+
+  private async adopt(process: ProcessId): Promise<InstanceState> {
+    const server = new Server(this.context, process)
+    try {
+      await server.openSessions()
+      const row = (
+        await server.control.query<{ recovering: boolean; epoch: string; gate: string; upstream: string; names: string; flushed: string | null }>(
+          `select r as recovering, current_setting('handoff.epoch', true) as epoch, current_setting('handoff.gate', true) as gate, current_setting('handoff.upstream', true) as upstream,
+             current_setting('synchronous_standby_names') as names, case when not r then pg_current_wal_flush_lsn()::text end as flushed from pg_is_in_recovery() r`,
+        )
+      )[0]!
+      const upstream = row.upstream === '' || row.upstream === null ? null : { node: row.upstream as NodeId, host: '', port: 0 }
+      const part: Part = row.recovering ? { kind: 'standby', upstream } : { kind: 'primary', epoch: Number(row.epoch), gate: row.gate === 'open' ? 'open' : 'closed', standbyNames: row.names }
+      this.take(server, part)
+      // What was proven to an earlier cluster service is proven again; the tail is at most what is there now.
+      this.known = { ...nothingKnown, tailLsn: row.flushed !== null && part.kind === 'primary' && part.gate === 'closed' ? parseLsn(row.flushed) : null }
+      return await this.observe()
+    } catch (error) {
+      if (this.server !== server) server.close()
+      this.options.log?.warn({ group: this.options.group, pid: process.pid, failure: (error as Error).message }, 'a PostgreSQL that runs cannot be adopted yet')
+      return isRunning(process) ? { kind: 'unknown' } : this.stoppedState()
+    }
+  }
+
+  private async stoppedState(): Promise<InstanceState> {
+    const wasPrimary = !existsSync(join(this.layout.data, 'standby.signal'))
+    try {
+      this.systemId ??= (await readControlData(this.options.binDirectory, this.layout.data, this.context.user)).systemId
+    } catch (error) {
+      return { kind: 'stopped', systemId: '', wasPrimary, failure: (error as Error).message }
+    }
+    return { kind: 'stopped', systemId: this.systemId, wasPrimary, ...(this.failure === null ? {} : { failure: this.failure }) }
+  }
+
+  private async seedFrom(upstream: Upstream, onProgress: ((text: string) => void) | undefined, signal: AbortSignal): Promise<void> {
+    this.systemId = null
+    await seedData(this.context, {
+      binDirectory: this.options.binDirectory,
+      upstream,
+      expectedSystemId: this.options.expectedSystemId?.() ?? null,
+      signal,
+      onProgress: ({ doneBytes, totalBytes }) => onProgress?.(`${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB (${totalBytes === 0 ? 0 : Math.min(100, Math.floor((doneBytes * 100) / totalBytes))}%)`),
+    })
+    this.failure = null
+  }
+
+  private async endServer(): Promise<void> {
+    const process = this.server?.process ?? findPostmaster(this.layout.data)
+    if (process !== null) await this.endBy(process, 'SIGINT', 5000)
+    if (existsSync(this.layout.data)) await endProcesses(this.layout.data, 5000, process ?? undefined)
+    this.server?.close()
+    this.server = null
+  }
+
+  private async endBy(process: ProcessId, signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
+    signalProcess(process, signal)
+    await waitFor(() => !isRunning(process), { timeoutMs, what: 'PostgreSQL to end' }).catch(() => {})
+  }
+
+  private async streams(signal: AbortSignal): Promise<void> {
+    await waitFor(
+      async () => {
+        const state = await this.observe()
+        if (state.kind === 'stopped') throw new HandoffError('POSTGRES_START_FAILED', `PostgreSQL of ${this.options.group} ended while it began to follow`)
+        return state.kind === 'standby' && state.streaming
+      },
+      { timeoutMs: 15_000, everyMs: 20, signal, what: `the copy of ${this.options.group} to follow the active one` },
+    )
+  }
+
+  /** Level-triggered: the slots that should be there are those of the part that the copy plays now. */
+  private tendSlots(server: Server, kind: 'standby' | 'primary', slots: readonly string[]): void {
+    const missing = kind === 'primary' ? this.options.peers.filter((peer) => !slots.includes(slotName(peer))) : []
+    if (this.tending || (missing.length === 0 && (kind === 'primary' || slots.length === 0))) return
+    this.tending = true
+    this.inBackground('replication slots', async () => (kind === 'primary' ? createMissingSlots(server, missing) : dropSlots(server)), () => {
+      this.tending = false
+    })
+  }
+
+  private inBackground(what: string, run: (stop: AbortSignal) => Promise<void>, after: () => void = () => {}): void {
+    const { signal } = this.background
+    run(signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted && this.server?.running === true) this.options.log?.warn({ group: this.options.group, failure: (error as Error).message }, `${what} failed`)
+      })
+      .finally(after)
+  }
+
+  private runningServer(toDo: string): Server {
+    if (this.server === null || !this.server.running) throw new HandoffError('POSTGRES_NOT_RUNNING', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} does not run`)
+    return this.server
+  }
+
+  private primaryPart(epoch?: number): PrimaryPart {
+    if (this.part.kind !== 'primary') throw new HandoffError('POSTGRES_WRONG_STATE', `the copy of ${this.options.group} on ${this.options.node} is a standby, wanted the primary`)
+    if (epoch !== undefined && epoch !== this.part.epoch) throw new HandoffError('POSTGRES_WRONG_STATE', `the copy of ${this.options.group} runs with epoch ${this.part.epoch}, wanted ${epoch}`)
+    return this.part
+  }
+
+  private expectPart(kind: Part['kind'], toDo: string): void {
+    if (this.part.kind !== kind) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} runs as ${this.part.kind}`)
+  }
+
+  private async refuseUnlessPrimary(toDo: string, epoch?: number): Promise<void> {
+    const state = await this.inspect()
+    const fits = (state.kind === 'stopped' && state.wasPrimary) || (state.kind === 'primary' && (epoch === undefined || state.epoch === epoch))
+    if (!fits) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} is ${state.kind}`)
+  }
+
+  /** A copy that is its own upstream follows nobody: an owner that starts from cold, before it is promoted. */
+  private standbyPart(upstream: Upstream): Extract<Part, { kind: 'standby' }> {
+    return { kind: 'standby', upstream: upstream.node === this.options.node ? null : upstream }
+  }
+}
+
+const megabytes = (bytes: number): number => Math.round(bytes / 1024 / 1024)
