@@ -51,6 +51,18 @@ export const errorRegister = {
   POSTGRES_TIMEOUT: { when: 'PostgreSQL did not answer or did not get there within the time set.', remedy: "Look at the load and the disks of the node, and at PostgreSQL's log." },
   POSTGRES_UPSTREAM_UNREACHABLE: { when: 'The active copy that a passive one should follow cannot be reached or refuses it.', remedy: 'Check the private network and that both nodes have the same cluster secret; it is tried again by itself.' },
   POSTGRES_PROBE_FAILED: { when: 'The bounded write and read on a volume of the copy, or its query, failed or took too long.', remedy: 'Check the disk; the group is handed to a healthy copy by itself.' },
+  STORE_UNREACHABLE: { when: 'The cluster database did not answer; what was asked was surely not done.', remedy: 'Check the store endpoints and the etcd members (`etcdctl endpoint status --cluster`); it is tried again by itself, and groups that are online stay online.' },
+  STORE_OUTCOME_UNKNOWN: { when: 'The cluster database did not answer a change that it may have carried out.', remedy: 'Look at the present state before asking again; the cluster service does so by itself.' },
+  STORE_REFUSED: { when: 'The cluster database answered and refused: no permission, no space, or a request it does not take.', remedy: 'The message has its words. No space: raise the quota, compact and defragment (etcd manual, "Maintenance"). No permission: check store.user and its role.' },
+  STORE_LEASE_EXPIRED: { when: 'A key was to be attached to a lease that has run out.', remedy: 'A new session is made by itself.' },
+  STORE_CREDENTIALS_UNREADABLE: { when: 'A certificate, key or password file of the cluster database cannot be read.', remedy: 'Check store.tls and store.passwordFile: PEM files and a plain text file, readable by the user that runs handoffd.' },
+  STORE_DAMAGED: { when: 'The file of the embedded store is damaged before its end, so that acknowledged changes are missing.', remedy: 'Check the disk. Restore the directory from a backup, or move it away and create the cluster again.' },
+  STORE_DIRECTORY_IN_USE: { when: 'Another process has the data directory of the embedded store open.', remedy: 'Stop the other process, or give this one a directory of its own.' },
+  STORE_ADDRESS_IN_USE: { when: 'Another process listens where the embedded store should.', remedy: 'Stop the other process (`ss -ltnp` shows it), or choose another store.endpoint on all nodes.' },
+  ETCD_MISSING: { when: "etcd's programs are not installed or cannot be run.", remedy: 'Install etcd 3.4 or newer (Debian: etcd-server and etcd-client), or use an existing cluster with store.managed: false.' },
+  ETCD_PORT_IN_USE: { when: 'Another process listens on the peer or client address of the managed etcd member.', remedy: "Stop the other process (`ss -ltnp` shows it; Debian's own service: `systemctl disable --now etcd`), or choose another port in store.members." },
+  ETCD_FOREIGN_DATA: { when: "The data directory of the managed etcd member holds another member's or another cluster's data.", remedy: 'Move the directory away, or correct node, dataDirectory or store.members.' },
+  ETCD_START_FAILED: { when: 'The managed etcd member ended while it was starting, or does not answer.', remedy: 'The message has the last lines of its log. It is started again by itself.' },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorRegister
