@@ -28,7 +28,6 @@ beforeAll(async () => {
   service = await startMailboxService(database)
 })
 afterAll(async () => {
-  if (process.env.DBG) process.stderr.write(await service.logText())
   await service?.stop()
   await postgres?.stop()
 })

@@ -38,6 +38,7 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
   const make = () => {
     const pool = new pg.Pool({ host: mount.host, port: mount.port, user: mount.user, password: mount.password, database: mount.name, max: options.poolSize })
     pool.on('error', () => {})
+    pool.on('connect', (client) => client.on('error', () => {}))
     return pool
   }
   let pool = make()
