@@ -1,10 +1,10 @@
-import { sqlAddress } from '../rig/config.ts'
-import { acknowledgements, checkSql, findSplit, type Gap, longestGap, type SqlVerdict } from '../rig/clients/checker.ts'
-import { now, type SqlRecord } from '../rig/clients/records.ts'
-import { type RigCluster, sqlUser } from '../rig/cluster.ts'
+import { mailAddress, sqlAddress } from '../rig/config.ts'
+import { acknowledgements, checkMail, checkSql, findSplit, type Gap, longestGap, type MailVerdict, type SqlVerdict } from '../rig/clients/checker.ts'
+import { type MailRecord, now, type SqlRecord } from '../rig/clients/records.ts'
+import { mailUser, type RigCluster, sqlUser } from '../rig/cluster.ts'
 import { addressOf, type DataName, otherData } from '../rig/layout.ts'
-import { letPass } from '../rig/wait.ts'
-import { type RigClient, startSqlWriter, untilSteady } from '../rig/writer.ts'
+import { letPass, until } from '../rig/wait.ts'
+import { type RigClient, startMailClient, startSqlWriter, untilSteady } from '../rig/writer.ts'
 
 export type Inject = (cluster: RigCluster, active: DataName) => Promise<void> | void
 
@@ -33,13 +33,15 @@ export type FaultOutcome = {
   readonly laterGapMs: number
   readonly verdict: SqlVerdict
   readonly injectMs: number
+  /** Present when mail was delivered and read too; `gapMs` is the longest time without a delivery. */
+  readonly mail?: MailVerdict & { readonly gapMs: number; readonly deliveredAgain: number }
   readonly records: readonly SqlRecord[]
 }
 
 let writers = Date.now() % 1_000_000
 
 /** One fault from start to end: writes flow, the fault strikes, writes are steady again, it is undone, everything is healthy, nothing is lost. */
-export async function suffer(cluster: RigCluster, fault: Fault): Promise<FaultOutcome> {
+export async function suffer(cluster: RigCluster, fault: Fault, options: { readonly mail: 'too' | 'none' } = { mail: 'none' }): Promise<FaultOutcome> {
   await cluster.untilHealthy()
   const active = await cluster.owner()
   writers += 2
@@ -57,7 +59,9 @@ export async function suffer(cluster: RigCluster, fault: Fault): Promise<FaultOu
           database: sqlUser,
         })
       : undefined
+  const mail = options.mail === 'too' ? await startMailClient(cluster.rig, { run: `f${writer}`, host: mailAddress, ...mailUser }) : undefined
   try {
+    if (mail !== undefined) await untilMailFlows(mail, 0)
     await untilSteady(client, { forMs: 1000, timeoutMs: 30_000 })
     await fault.prepare?.(cluster, active)
     const begin = now()
@@ -65,19 +69,46 @@ export async function suffer(cluster: RigCluster, fault: Fault): Promise<FaultOu
     const injected = now()
     await untilSteady(client, { after: injected, forMs: fault.steadyMs ?? 2000, timeoutMs: fault.recoverMsMax ?? 60_000 })
     const recovered = now()
+    if (mail !== undefined) await untilMailFlows(mail, injected)
     client.slowDown()
     await fault.undo?.(cluster, active)
     await cluster.untilHealthy()
-    return await conclude(cluster, { client, old, writer, active, begin, injected, recovered })
+    if (mail !== undefined) await untilMailFlows(mail, now())
+    return await conclude(cluster, { client, old, mail, writer, active, begin, injected, recovered })
   } finally {
     await client.stop()
+    await mail?.stop()
     await old?.stop()
   }
+}
+
+/** Waits until messages are taken, and shown, that were sent after the given time. */
+async function untilMailFlows(mail: RigClient<MailRecord>, after: number): Promise<void> {
+  await until(
+    'mail to be taken and shown',
+    () => {
+      const records = mail.records()
+      const taken = records.filter((record) => record.kind === 'delivered' && record.sent > after)
+      return taken.length >= 5 && records.some((record) => record.kind === 'seen' && record.at > after)
+    },
+    { timeoutMs: 60_000 },
+  )
+}
+
+async function concludeMail(cluster: RigCluster, mail: RigClient<MailRecord>, begin: number): Promise<NonNullable<FaultOutcome['mail']>> {
+  const records = await mail.stop()
+  const run = records.find((record) => record.kind === 'delivered')?.messageId.split('-')[0] ?? ''
+  const present = (await cluster.mailbox()).filter((entry) => entry.messageId.startsWith(`${run}-`))
+  const own = records.filter((record) => record.kind !== 'seen' || record.messageId.startsWith(`${run}-`))
+  const delivered = records.filter((record) => record.kind === 'delivered')
+  const times = delivered.map((record) => record.at)
+  return { ...checkMail(own, present), gapMs: longestGap(times, begin).ms, deliveredAgain: delivered.filter((record) => record.tries > 1).length }
 }
 
 type Course = {
   readonly client: RigClient<SqlRecord>
   readonly old: RigClient<SqlRecord> | undefined
+  readonly mail: RigClient<MailRecord> | undefined
   readonly writer: number
   readonly active: DataName
   readonly begin: number
@@ -107,6 +138,7 @@ async function conclude(cluster: RigCluster, course: Course): Promise<FaultOutco
       warned: [...verdict.warned, ...oldVerdict.warned],
     },
     injectMs: course.injected - course.begin,
+    ...(course.mail === undefined ? {} : { mail: await concludeMail(cluster, course.mail, course.begin) }),
     records,
   }
 }
