@@ -25,6 +25,7 @@ const numberChars = /\d{1,20}/y
 export class Cursor {
   readonly #texts: readonly string[]
   readonly #literals: readonly Literal[]
+  #tag = '*'
   #index = 0
   #at = 0
 
@@ -38,7 +39,13 @@ export class Cursor {
   }
 
   tag(): string {
-    return this.#match(tagChars, 'a tag')
+    this.#tag = this.#match(tagChars, 'a tag')
+    return this.#tag
+  }
+
+  /** The tag taken before; ESEARCH repeats it. */
+  get tagGiven(): string {
+    return this.#tag
   }
 
   space(): void {

@@ -12,7 +12,7 @@ export interface Partial {
 }
 
 export type FetchItem =
-  | { readonly kind: 'flags' | 'uid' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' | 'modseq' | 'emailId' | 'threadId' }
+  | { readonly kind: 'flags' | 'uid' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' | 'modseq' }
   | {
       readonly kind: 'section'
       readonly section: Section

@@ -2,7 +2,6 @@ import { SyntaxFault } from './cursor.ts'
 import { decodeModifiedUtf7, encodeModifiedUtf7 } from './modified-utf7.ts'
 import { quoteOrLiteral } from './respond.ts'
 
-
 export const separator = '/'
 
 /** How a session writes mailbox names: modified UTF-7 (RFC 3501), or UTF-8 once IMAP4rev2 is enabled (RFC 9051 §5.1). */

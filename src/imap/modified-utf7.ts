@@ -14,7 +14,7 @@ export function decodeModifiedUtf7(text: string): string | undefined {
 function utf16(bytes: Buffer): string {
   let text = ''
   for (let i = 0; i < bytes.length; i += 2) text += String.fromCharCode(bytes.readUInt16BE(i))
-  return text.isWellFormed() ? text : '\0'
+  return Buffer.from(text).toString() === text ? text : '\0' // a lone surrogate does not survive UTF-8
 }
 
 export function encodeModifiedUtf7(text: string): string {
