@@ -6,15 +6,18 @@ import { addressOf, type DataName, otherData } from '../rig/layout.ts'
 import { letPass, until } from '../rig/wait.ts'
 import { type RigClient, startMailClient, startSqlWriter, untilSteady } from '../rig/writer.ts'
 
-export type Inject = (cluster: RigCluster, active: DataName) => Promise<void> | void
+/** What a fault is done to: Handoff, or a pair of servers under another hand. */
+export type Sufferer = Pick<RigCluster, 'rig' | 'untilHealthy' | 'owner' | 'idsOf' | 'mailbox'>
 
-export type Fault = {
+export type Inject<C extends Sufferer = RigCluster> = (cluster: C, active: DataName) => Promise<void> | void
+
+export type Fault<C extends Sufferer = RigCluster> = {
   readonly name: string
   /** Puts the cluster into the state in which the fault is to strike, while writes flow. */
-  readonly prepare?: Inject
-  readonly inject: Inject
+  readonly prepare?: Inject<C>
+  readonly inject: Inject<C>
   /** Undoes what was done, after writes have been steady again. */
-  readonly undo?: Inject
+  readonly undo?: Inject<C>
   /** Also write straight to the old active node, to see whether it acknowledges when it should not. */
   readonly watchOld?: boolean
   /** How long writes must have been steady before the fault counts as over. */
@@ -41,7 +44,11 @@ export type FaultOutcome = {
 let writers = Date.now() % 1_000_000
 
 /** One fault from start to end: writes flow, the fault strikes, writes are steady again, it is undone, everything is healthy, nothing is lost. */
-export async function suffer(cluster: RigCluster, fault: Fault, options: { readonly mail: 'too' | 'none' } = { mail: 'none' }): Promise<FaultOutcome> {
+export async function suffer<C extends Sufferer = RigCluster>(
+  cluster: C,
+  fault: Fault<C>,
+  options: { readonly mail: 'too' | 'none' } = { mail: 'none' },
+): Promise<FaultOutcome> {
   await cluster.untilHealthy()
   const active = await cluster.owner()
   writers += 2
@@ -95,7 +102,7 @@ async function untilMailFlows(mail: RigClient<MailRecord>, after: number): Promi
   )
 }
 
-async function concludeMail(cluster: RigCluster, mail: RigClient<MailRecord>, begin: number): Promise<NonNullable<FaultOutcome['mail']>> {
+async function concludeMail(cluster: Sufferer, mail: RigClient<MailRecord>, begin: number): Promise<NonNullable<FaultOutcome['mail']>> {
   const records = await mail.stop()
   const run = records.find((record) => record.kind === 'delivered')?.messageId.split('-')[0] ?? ''
   const present = (await cluster.mailbox()).filter((entry) => entry.messageId.startsWith(`${run}-`))
@@ -116,7 +123,7 @@ type Course = {
   readonly recovered: number
 }
 
-async function conclude(cluster: RigCluster, course: Course): Promise<FaultOutcome> {
+async function conclude(cluster: Sufferer, course: Course): Promise<FaultOutcome> {
   const records = await course.client.stop()
   const oldRecords = (await course.old?.stop()) ?? []
   const times = acknowledgements(records).map((record) => record.at)
