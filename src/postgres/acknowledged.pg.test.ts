@@ -123,14 +123,20 @@ test('from `synchronousSince` on, no commit returns before every member has flus
   expect([...grown.synchronous].sort()).toEqual(['b', 'c'])
   // Freeze c: nothing may be acknowledged any more.
   for (const process_ of c.instance.pids()) process.kill(process_.pid, 'SIGSTOP')
-  await until(async () => (await setup.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1)
+  await until(
+    async () =>
+      (await setup.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1,
+  )
   const frozenAt = load.acknowledged.length
   for (const process_ of c.instance.pids()) process.kill(process_.pid, 'SIGCONT')
   await until(() => load.acknowledged.length > frozenAt)
   // Shrinking releases who waits.
   for (const process_ of c.instance.pids()) process.kill(process_.pid, 'SIGSTOP')
   try {
-    await until(async () => (await setup.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1)
+    await until(
+      async () =>
+        (await setup.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1,
+    )
     const begun = performance.now()
     const waiting = load.acknowledged.length
     const shrunk = a.instance.setSynchronous([b.node], 1)
@@ -167,7 +173,10 @@ async function cancelledWrite(a: Copy): Promise<number[]> {
   const client = await a.client()
   const other = await a.client()
   const writing = client.query('insert into seen values (1)')
-  await until(async () => (await other.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1)
+  await until(
+    async () =>
+      (await other.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1,
+  )
   await other.query(`select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`)
   await writing // PostgreSQL: "The transaction has already committed locally, but might not have been replicated to the standby."
   const shown = await numbers(other)
@@ -221,7 +230,10 @@ async function unconfirmedWrite(a: Copy, b: Copy): Promise<void> {
   const client = await a.client()
   const watcher = await a.client()
   client.query('insert into seen values (7)').catch(() => {})
-  await until(async () => (await watcher.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1)
+  await until(
+    async () =>
+      (await watcher.query<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where wait_event = 'SyncRep'`)).rows[0]?.waiting === 1,
+  )
   expect(await numbers(watcher)).toEqual([])
 }
 

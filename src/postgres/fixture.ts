@@ -126,7 +126,19 @@ async function dataTemplate(user: OsUser): Promise<string> {
   if (existsSync(join(place, 'PG_VERSION'))) return place
   const fresh = makeTestDirectory(user)
   const data = join(fresh, 'data')
-  const args = ['-D', data, '--username=handoff', '--wal-segsize=1', '--data-checksums', '--encoding=UTF8', '--lc-collate=C', '--lc-ctype=C.UTF-8', '--auth=scram-sha-256', '--no-sync', '--no-instructions']
+  const args = [
+    '-D',
+    data,
+    '--username=handoff',
+    '--wal-segsize=1',
+    '--data-checksums',
+    '--encoding=UTF8',
+    '--lc-collate=C',
+    '--lc-ctype=C.UTF-8',
+    '--auth=scram-sha-256',
+    '--no-sync',
+    '--no-instructions',
+  ]
   const pwfile = join(fresh, 'password')
   writeFileSync(pwfile, 'unset', { mode: 0o644 })
   await runProgram(join(binDirectory, 'initdb'), [...args, `--pwfile=${pwfile}`], { user, timeoutMs: 60_000 })

@@ -53,13 +53,17 @@ export async function confirmedEnd(server: Server, target: NodeId, options: { re
 export async function refuseFarBehind(server: Server, target: NodeId, bytesMax: bigint): Promise<void> {
   const rows = await server.control.query<{ position: string }>('select pg_current_wal_flush_lsn()::text as position')
   const behind = parseLsn(rows[0]!.position) - (await flushedOn(server, target))
-  if (behind > bytesMax) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot quiesce for ${target}: it is ${behind} bytes behind, at most ${bytesMax} are waited for`)
+  if (behind > bytesMax)
+    throw new HandoffError('POSTGRES_WRONG_STATE', `cannot quiesce for ${target}: it is ${behind} bytes behind, at most ${bytesMax} are waited for`)
 }
 
 async function flushedOn(server: Server, target: NodeId): Promise<bigint> {
-  const rows = await server.control.query<{ flushed: string | null }>(`select flush_lsn::text as flushed from pg_stat_replication where application_name = $1 and state = 'streaming'`, {
-    values: [target],
-  })
+  const rows = await server.control.query<{ flushed: string | null }>(
+    `select flush_lsn::text as flushed from pg_stat_replication where application_name = $1 and state = 'streaming'`,
+    {
+      values: [target],
+    },
+  )
   const flushed = rows[0]?.flushed
   if (flushed == null) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot quiesce for ${target}: it is not streaming from here`)
   return parseLsn(flushed)

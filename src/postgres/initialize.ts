@@ -34,19 +34,44 @@ export async function initialize(context: ServerContext, options: InitializeOpti
     writeFileSync(passwordFile, `${handoffPassword}\n`, { mode: 0o600 })
     if (user.change) chownSync(passwordFile, user.uid, user.gid)
     const locale = ['--encoding=UTF8', '--locale=C', '--lc-ctype=C.UTF-8', '--text-search-config=simple']
-    const args = ['-D', layout.unfinishedData, `--username=${handoffRole}`, `--pwfile=${passwordFile}`, '--wal-segsize=1', '--data-checksums', '--auth=scram-sha-256', '--no-instructions', ...locale]
+    const args = [
+      '-D',
+      layout.unfinishedData,
+      `--username=${handoffRole}`,
+      `--pwfile=${passwordFile}`,
+      '--wal-segsize=1',
+      '--data-checksums',
+      '--auth=scram-sha-256',
+      '--no-instructions',
+      ...locale,
+    ]
     await runProgram(program('initdb'), args, { user, timeoutMs: 120_000, signal: options.signal })
   } finally {
     rmSync(passwordFile, { force: true })
   }
   writePart(context, { kind: 'primary', epoch: 0, gate: 'closed', standbyNames: '' })
-  const single = ['--single', '-j', '-D', layout.unfinishedData, '-c', `config_file=${layout.configFile}`, '-c', `hba_file=${layout.hbaFile}`, '-c', `ident_file=${layout.identFile}`]
-  const { stdout, stderr } = await runProgram(program('postgres'), [...single, '-c', 'default_transaction_read_only=off', '-c', 'exit_on_error=on', 'postgres'], {
-    user,
-    timeoutMs: 60_000,
-    signal: options.signal,
-    input: roles(settings.replicatorPassword, options.client),
-  })
+  const single = [
+    '--single',
+    '-j',
+    '-D',
+    layout.unfinishedData,
+    '-c',
+    `config_file=${layout.configFile}`,
+    '-c',
+    `hba_file=${layout.hbaFile}`,
+    '-c',
+    `ident_file=${layout.identFile}`,
+  ]
+  const { stdout, stderr } = await runProgram(
+    program('postgres'),
+    [...single, '-c', 'default_transaction_read_only=off', '-c', 'exit_on_error=on', 'postgres'],
+    {
+      user,
+      timeoutMs: 60_000,
+      signal: options.signal,
+      input: roles(settings.replicatorPassword, options.client),
+    },
+  )
   if (/ERROR|FATAL/.test(stdout + stderr)) throw new Error(`creating the roles failed: ${stderr}`)
   const { systemId } = await readControlData(options.binDirectory, layout.unfinishedData, user)
   options.signal.throwIfAborted()

@@ -86,7 +86,10 @@ test('a port in use, another cluster and a missing PostgreSQL are refused by nam
   await expect(a.instance.startPrimary({ epoch: 1, synchronous: [] })).rejects.toMatchObject({ code: 'POSTGRES_PORT_IN_USE' })
   await elsewhere.stop({ mode: 'immediate' })
   const strict = new Instance({ ...a.options, expectedSystemId: () => '42' })
-  await expect(strict.startPrimary({ epoch: 1, synchronous: [] })).rejects.toMatchObject({ code: 'POSTGRES_FOREIGN_DATA', message: expect.stringMatching(/^a refused: its data directory/) as string })
+  await expect(strict.startPrimary({ epoch: 1, synchronous: [] })).rejects.toMatchObject({
+    code: 'POSTGRES_FOREIGN_DATA',
+    message: expect.stringMatching(/^a refused: its data directory/) as string,
+  })
   const missing = new Instance({ ...a.options, binDirectory: '/nowhere' })
   await expect(missing.startPrimary({ epoch: 1, synchronous: [] })).rejects.toMatchObject({ code: 'POSTGRES_MISSING' })
 })
@@ -100,4 +103,55 @@ test('a stop overtakes a seed, and what is unfinished counts as absent', async (
   await expect(seeding).rejects.toThrow()
   expect(await b.instance.inspect()).toEqual({ kind: 'absent' })
   expect(await b.instance.seed({ upstream: a.upstream })).toMatchObject({ kind: 'standby' })
+})
+
+test('an adopted primary proves its synchronous set again, without being interrupted', async () => {
+  const [a, b] = (await copies('a', 'b')) as [Copy, Copy]
+  await makePair(a, b)
+  const client = await a.client()
+  await client.query('create table seen (n int)')
+  a.instance.detach()
+  const adopter = new Instance(a.options)
+  expect(await adopter.inspect()).toMatchObject({ kind: 'primary', epoch: 1, gate: 'open', synchronous: [] })
+  const proven = primary(await adopter.setSynchronous([b.node], 1))
+  expect(proven.synchronous).toEqual(['b'])
+  expect(proven.synchronousSince).toBeGreaterThan(0n)
+  await client.query('insert into seen values (1)')
+  await client.end()
+})
+
+test('a setting left by ALTER SYSTEM is named when it stands in the way', async () => {
+  const [a, b] = (await copies('a', 'b')) as [Copy, Copy]
+  await makePair(a, b)
+  const client = await a.client()
+  await client.query(`alter system set synchronous_standby_names = 'nobody'`)
+  await client.end()
+  await expect(a.instance.setSynchronous([], 1)).rejects.toThrow(/ALTER SYSTEM/)
+  await a.instance.stop({ mode: 'immediate' })
+  expect(await a.instance.startPrimary({ epoch: 1, synchronous: [b.node] })).toMatchObject({ synchronous: ['b'] })
+  expect(await a.instance.setSynchronous([], 1)).toMatchObject({ synchronous: [] })
+})
+
+test('a database is made once, and is on the standby when it is there', async () => {
+  const [a, b] = (await copies('a', 'b')) as [Copy, Copy]
+  await makePair(a, b)
+  await a.instance.createDatabase('mail-1')
+  await a.instance.createDatabase('mail-1')
+  await a.instance.stop({ mode: 'kill' })
+  await b.instance.promote({ epoch: 2 })
+  const client = await b.client()
+  expect((await client.query(`select datname from pg_database where datname = 'mail-1'`)).rowCount).toBe(1)
+  await client.end()
+})
+
+test('an instance that does not answer is reported as such in bounded time, and is killed all the same', async () => {
+  const [a] = (await copies('a')) as [Copy]
+  await a.instance.initialize({ epoch: 1 })
+  for (const process_ of a.instance.pids()) process.kill(process_.pid, 'SIGSTOP')
+  await expect(a.instance.observe({ timeoutMs: 200 })).rejects.toMatchObject({ code: 'POSTGRES_TIMEOUT' })
+  expect(await a.instance.isAlive({ timeoutMs: 300 })).toMatchObject({ alive: false })
+  const begun = performance.now()
+  await a.instance.stop({ mode: 'immediate' })
+  expect(performance.now() - begun).toBeLessThan(1500)
+  expect(a.instance.pids()).toEqual([])
 })

@@ -12,7 +12,7 @@ import { type Known, observe } from './observation.ts'
 import { postgresOsUser } from './os-user.ts'
 import { findPostmaster, isRunning, type ProcessId, processesOf, signalProcess } from './postmaster.ts'
 import { probe, type Verdict } from './probe.ts'
-import { promote, type PromotionStep } from './promotion.ts'
+import { beginningOfLog, promote, type PromotionStep } from './promotion.ts'
 import { type Rejoined, rejoinData } from './rejoin.ts'
 import { seedData } from './seed.ts'
 import { Server, type ServerContext } from './server.ts'
@@ -182,7 +182,11 @@ export class Instance {
     return this.act(async (signal) => {
       const server = this.runningServer('promote')
       if (this.part.kind === 'primary') {
-        if (this.part.epoch !== options.epoch) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot promote ${this.options.group} for epoch ${options.epoch}: it is the primary of epoch ${this.part.epoch}`)
+        if (this.part.epoch !== options.epoch)
+          throw new HandoffError(
+            'POSTGRES_WRONG_STATE',
+            `cannot promote ${this.options.group} for epoch ${options.epoch}: it is the primary of epoch ${this.part.epoch}`,
+          )
         const state = await this.observe()
         if (state.kind === 'primary') return { state, steps: [], lsn: state.currentLsn }
       }
@@ -190,8 +194,8 @@ export class Instance {
       const part: PrimaryPart = { kind: 'primary', epoch: options.epoch, gate: 'open', standbyNames: '' }
       this.known = nothingKnown
       this.part = part
-      const { steps, promotedLsn } = await promote(server, part, signal)
-      const state = await this.observe()
+      const steps = await promote(server, part, signal)
+      const [state, promotedLsn] = await Promise.all([this.observe(), beginningOfLog(server)])
       // pg_rewind of the old active needs the new timeline in our control file (PostgreSQL manual, pg_rewind, "Notes").
       this.inBackground('checkpoint after the promotion', async (stop) => void (await checkpointed(server, stop)))
       return { state, steps, lsn: promotedLsn }
@@ -354,7 +358,8 @@ export class Instance {
       await this.refuseUnlessPrimary('start as primary', options.epoch)
       return this.observe()
     }
-    if (existsSync(join(this.layout.data, 'standby.signal'))) throw new HandoffError('POSTGRES_WRONG_STATE', `${this.options.group} was a standby here: it is promoted, not started as primary`)
+    if (existsSync(join(this.layout.data, 'standby.signal')))
+      throw new HandoffError('POSTGRES_WRONG_STATE', `${this.options.group} was a standby here: it is promoted, not started as primary`)
     const part: PrimaryPart = { kind: 'primary', epoch: options.epoch, gate: 'closed', standbyNames: renderStandbyNames(options.synchronous) }
     const server = await this.launch(part, signal)
     // Started with the set, every walsender has it; the checkpointer has been through its loop once it has done a checkpoint.
@@ -370,7 +375,11 @@ export class Instance {
       return this.observe()
     }
     if (!existsSync(join(this.layout.data, 'standby.signal')))
-      throw new HandoffError('POSTGRES_WRONG_STATE', `${this.options.group} ran as a primary here: it must be compared with the active copy before it can follow`, { remedy: 'This is done by itself as soon as the active copy is heard.' })
+      throw new HandoffError(
+        'POSTGRES_WRONG_STATE',
+        `${this.options.group} ran as a primary here: it must be compared with the active copy before it can follow`,
+        { remedy: 'This is done by itself as soon as the active copy is heard.' },
+      )
     await this.launch(this.standbyPart(upstream), signal)
     return this.observe()
   }
@@ -412,7 +421,9 @@ export class Instance {
         )
       )[0]!
       const upstream = row.upstream === '' || row.upstream === null ? null : { node: row.upstream as NodeId, host: '', port: 0 }
-      const part: Part = row.recovering ? { kind: 'standby', upstream } : { kind: 'primary', epoch: Number(row.epoch), gate: row.gate === 'open' ? 'open' : 'closed', standbyNames: row.names }
+      const part: Part = row.recovering
+        ? { kind: 'standby', upstream }
+        : { kind: 'primary', epoch: Number(row.epoch), gate: row.gate === 'open' ? 'open' : 'closed', standbyNames: row.names }
       this.take(server, part)
       // What was proven to an earlier cluster service is proven again; the tail is at most what is there now.
       this.known = { ...nothingKnown, tailLsn: row.flushed !== null && part.kind === 'primary' && part.gate === 'closed' ? parseLsn(row.flushed) : null }
@@ -441,7 +452,10 @@ export class Instance {
       upstream,
       expectedSystemId: this.options.expectedSystemId?.() ?? null,
       signal,
-      onProgress: ({ doneBytes, totalBytes }) => onProgress?.(`${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB (${totalBytes === 0 ? 0 : Math.min(100, Math.floor((doneBytes * 100) / totalBytes))}%)`),
+      onProgress: ({ doneBytes, totalBytes }) =>
+        onProgress?.(
+          `${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB (${totalBytes === 0 ? 0 : Math.min(100, Math.floor((doneBytes * 100) / totalBytes))}%)`,
+        ),
     })
     this.failure = null
   }
@@ -475,33 +489,42 @@ export class Instance {
     const missing = kind === 'primary' ? this.options.peers.filter((peer) => !slots.includes(slotName(peer))) : []
     if (this.tending || (missing.length === 0 && (kind === 'primary' || slots.length === 0))) return
     this.tending = true
-    this.inBackground('replication slots', async () => (kind === 'primary' ? createMissingSlots(server, missing) : dropSlots(server)), () => {
-      this.tending = false
-    })
+    this.inBackground(
+      'replication slots',
+      async () => (kind === 'primary' ? createMissingSlots(server, missing) : dropSlots(server)),
+      () => {
+        this.tending = false
+      },
+    )
   }
 
   private inBackground(what: string, run: (stop: AbortSignal) => Promise<void>, after: () => void = () => {}): void {
     const { signal } = this.background
     run(signal)
       .catch((error: unknown) => {
-        if (!signal.aborted && this.server?.running === true) this.options.log?.warn({ group: this.options.group, failure: (error as Error).message }, `${what} failed`)
+        if (!signal.aborted && this.server?.running === true)
+          this.options.log?.warn({ group: this.options.group, failure: (error as Error).message }, `${what} failed`)
       })
       .finally(after)
   }
 
   private runningServer(toDo: string): Server {
-    if (this.server === null || !this.server.running) throw new HandoffError('POSTGRES_NOT_RUNNING', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} does not run`)
+    if (this.server === null || !this.server.running)
+      throw new HandoffError('POSTGRES_NOT_RUNNING', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} does not run`)
     return this.server
   }
 
   private primaryPart(epoch?: number): PrimaryPart {
-    if (this.part.kind !== 'primary') throw new HandoffError('POSTGRES_WRONG_STATE', `the copy of ${this.options.group} on ${this.options.node} is a standby, wanted the primary`)
-    if (epoch !== undefined && epoch !== this.part.epoch) throw new HandoffError('POSTGRES_WRONG_STATE', `the copy of ${this.options.group} runs with epoch ${this.part.epoch}, wanted ${epoch}`)
+    if (this.part.kind !== 'primary')
+      throw new HandoffError('POSTGRES_WRONG_STATE', `the copy of ${this.options.group} on ${this.options.node} is a standby, wanted the primary`)
+    if (epoch !== undefined && epoch !== this.part.epoch)
+      throw new HandoffError('POSTGRES_WRONG_STATE', `the copy of ${this.options.group} runs with epoch ${this.part.epoch}, wanted ${epoch}`)
     return this.part
   }
 
   private expectPart(kind: Part['kind'], toDo: string): void {
-    if (this.part.kind !== kind) throw new HandoffError('POSTGRES_WRONG_STATE', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} runs as ${this.part.kind}`)
+    if (this.part.kind !== kind)
+      throw new HandoffError('POSTGRES_WRONG_STATE', `cannot ${toDo}: the copy of ${this.options.group} on ${this.options.node} runs as ${this.part.kind}`)
   }
 
   private async refuseUnlessPrimary(toDo: string, epoch?: number): Promise<void> {

@@ -58,7 +58,11 @@ export async function launch(context: ServerContext, part: Part, options: Launch
     await endProcesses(layout.data, 5000, started)
     if (error instanceof HandoffError && error.code !== 'POSTGRES_TIMEOUT') throw error
     if (options.signal.aborted) throw error
-    throw new HandoffError('POSTGRES_START_FAILED', `PostgreSQL of ${settings.group} did not become ready: ${(error as Error).message}; its log ends: ${whatItSaid()}`, { cause: error })
+    throw new HandoffError(
+      'POSTGRES_START_FAILED',
+      `PostgreSQL of ${settings.group} did not become ready: ${(error as Error).message}; its log ends: ${whatItSaid()}`,
+      { cause: error },
+    )
   }
 }
 
@@ -101,13 +105,19 @@ export async function refuseUsedPort(listen: readonly string[], port: number): P
 
 export function startFailure(context: ServerContext, said: string): HandoffError {
   const { settings, layout } = context
-  if (/No space left on device/.test(said)) return new HandoffError('POSTGRES_DISK_FULL', `PostgreSQL of ${settings.group} could not start in "${layout.data}": no space left on its volume: ${said}`)
+  if (/No space left on device/.test(said))
+    return new HandoffError('POSTGRES_DISK_FULL', `PostgreSQL of ${settings.group} could not start in "${layout.data}": no space left on its volume: ${said}`)
   return new HandoffError('POSTGRES_START_FAILED', `PostgreSQL of ${settings.group} ended while starting: ${said}`)
 }
 
 /** Nothing runs in the directory (that has been made sure of), so lock files are left-overs; a reused process number would make them block a start. */
 function removeStaleLocks(layout: Layout, port: number): void {
-  for (const file of [join(layout.data, 'postmaster.pid'), join(layout.socketDirectory, `.s.PGSQL.${port}`), join(layout.socketDirectory, `.s.PGSQL.${port}.lock`)]) rmSync(file, { force: true })
+  for (const file of [
+    join(layout.data, 'postmaster.pid'),
+    join(layout.socketDirectory, `.s.PGSQL.${port}`),
+    join(layout.socketDirectory, `.s.PGSQL.${port}.lock`),
+  ])
+    rmSync(file, { force: true })
 }
 
 /** `postgresql.auto.conf` is the one settings file that PostgreSQL takes from the data directory whatever we say. */

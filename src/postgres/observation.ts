@@ -80,7 +80,11 @@ function primary(row: Row, known: Known): Extract<InstanceState, { kind: 'primar
     currentLsn: parseLsn(row.flushed ?? '0/0'),
     timeline: row.timeline ?? row.control_timeline,
     standbys: (row.standbys ?? []).map(
-      (entry): StandbyProgress => ({ node: entry.name as NodeId, streaming: entry.state === 'streaming', flushLsn: entry.flushed === null ? lsn(0n) : parseLsn(entry.flushed) }),
+      (entry): StandbyProgress => ({
+        node: entry.name as NodeId,
+        streaming: entry.state === 'streaming',
+        flushLsn: entry.flushed === null ? lsn(0n) : parseLsn(entry.flushed),
+      }),
     ),
   }
 }

@@ -1,4 +1,4 @@
-import { copyFileSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, constants, existsSync, mkdirSync, openSync, readdirSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatLsn, type Lsn, parseLsn } from '../replication/lsn.ts'
 import { type ControlData, readControlData } from './control-data.ts'
@@ -23,7 +23,12 @@ export async function readOwnLog(context: ServerContext, binDirectory: string, s
   const control = await readControlData(binDirectory, layout.data, user)
   const log = join(layout.data, 'pg_wal')
   // The control file names the timeline of the last checkpoint; a promotion just before a crash shows only in the log.
-  const timeline = Math.max(control.timeline, ...segments(log, control).filter((segment) => segment.end > control.redoLsn).map((segment) => segment.timeline))
+  const timeline = Math.max(
+    control.timeline,
+    ...segments(log, control)
+      .filter((segment) => segment.end > control.redoLsn)
+      .map((segment) => segment.timeline),
+  )
   const line = parseHistory(timeline, readIfThere(join(log, `${timelineHex(timeline)}.history`)) ?? '')
   const begin = line.at(-1)?.begin ?? control.redoLsn
   const from = begin > control.redoLsn ? begin : control.redoLsn
@@ -31,11 +36,54 @@ export async function readOwnLog(context: ServerContext, binDirectory: string, s
 }
 
 /** `--stats` reads to the last valid record, as recovery would, and prints where that ends, not the records. */
-async function endOfLog(options: { readonly binDirectory: string; readonly user: OsUser; readonly log: string; readonly timeline: number; readonly from: Lsn; readonly signal: AbortSignal }): Promise<Lsn> {
+async function endOfLog(options: {
+  readonly binDirectory: string
+  readonly user: OsUser
+  readonly log: string
+  readonly timeline: number
+  readonly from: Lsn
+  readonly signal: AbortSignal
+}): Promise<Lsn> {
   const args = ['--stats', '-p', options.log, '-t', String(options.timeline), '-s', formatLsn(options.from)]
-  const { stdout } = await runProgram(join(options.binDirectory, 'pg_waldump'), args, { user: options.user, timeoutMs: 10 * 60_000, signal: options.signal, tolerant: true })
+  const { stdout } = await runProgram(join(options.binDirectory, 'pg_waldump'), args, {
+    user: options.user,
+    timeoutMs: 10 * 60_000,
+    signal: options.signal,
+    tolerant: true,
+  })
   const end = /WAL statistics between \S+ and ([0-9A-F]+\/[0-9A-F]+)/.exec(stdout)?.[1]
   return end === undefined ? options.from : parseLsn(end)
+}
+
+/** A piece of the log, read from its file: where it is there and here, so that both sides can be compared. */
+export interface LogPiece {
+  readonly file: string
+  readonly offset: number
+  readonly bytes: Buffer
+}
+
+/**
+ * The first bytes of the newest timeline: the record that ends the recovery, with the time of the promotion. Two copies that were
+ * promoted at one position without knowing of each other use one timeline number, and differ only in this. Null on timeline 1.
+ */
+export function beginningOfTimeline(data: string, own: OwnLog): LogPiece | null {
+  const begin = own.line.at(-1)?.begin
+  if (begin == null || own.endLsn <= begin) return null
+  const size = BigInt(own.control.segmentBytes)
+  const segment = begin / size
+  const perFile = 0x1_0000_0000n / size
+  const hex = (part: bigint): string => part.toString(16).toUpperCase().padStart(8, '0')
+  const file = `pg_wal/${timelineHex(own.timeline)}${hex(segment / perFile)}${hex(segment % perFile)}`
+  const offset = Number(begin % size)
+  const bytes = Buffer.alloc(Number([256n, own.endLsn - begin, size - (begin % size)].reduce((least, value) => (value < least ? value : least))))
+  if (!existsSync(join(data, file))) return null
+  const handle = openSync(join(data, file), 'r')
+  try {
+    readSync(handle, bytes, 0, bytes.length, offset)
+  } finally {
+    closeSync(handle)
+  }
+  return { file, offset, bytes }
 }
 
 interface Segment {
@@ -68,7 +116,10 @@ export interface DivergentTail {
 }
 
 /** Copies the log from the fork on, with a summary, before anything changes it. @returns the directory */
-export async function saveTail(context: ServerContext, options: { readonly binDirectory: string; readonly own: OwnLog; readonly fork: Lsn; readonly epoch: number; readonly signal: AbortSignal }): Promise<string> {
+export async function saveTail(
+  context: ServerContext,
+  options: { readonly binDirectory: string; readonly own: OwnLog; readonly fork: Lsn; readonly epoch: number; readonly signal: AbortSignal },
+): Promise<string> {
   const { layout, user } = context
   const { own, fork } = options
   const log = join(layout.data, 'pg_wal')
@@ -91,11 +142,23 @@ export async function saveTail(context: ServerContext, options: { readonly binDi
   return directory
 }
 
-async function commitsBetween(options: { readonly binDirectory: string; readonly user: OsUser; readonly log: string; readonly own: OwnLog; readonly fork: Lsn; readonly signal: AbortSignal }): Promise<string[]> {
+async function commitsBetween(options: {
+  readonly binDirectory: string
+  readonly user: OsUser
+  readonly log: string
+  readonly own: OwnLog
+  readonly fork: Lsn
+  readonly signal: AbortSignal
+}): Promise<string[]> {
   const begin = options.own.line.at(-1)?.begin ?? null
   const from = begin !== null && begin > options.fork ? begin : options.fork
   const args = ['-r', 'Transaction', '-p', options.log, '-t', String(options.own.timeline), '-s', formatLsn(from), '-e', formatLsn(options.own.endLsn)]
-  const { stdout } = await runProgram(join(options.binDirectory, 'pg_waldump'), args, { user: options.user, timeoutMs: 10 * 60_000, signal: options.signal, tolerant: true })
+  const { stdout } = await runProgram(join(options.binDirectory, 'pg_waldump'), args, {
+    user: options.user,
+    timeoutMs: 10 * 60_000,
+    signal: options.signal,
+    tolerant: true,
+  })
   return [...stdout.matchAll(/tx:\s+(\d+),.*desc: COMMIT/g)].map((match) => match[1] ?? '')
 }
 

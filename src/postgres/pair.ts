@@ -20,7 +20,10 @@ export interface Copy {
 
 export const handoffPassword = 'test-handoff'
 
-export async function makeCopies(names: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<{ readonly copies: readonly Copy[]; remove(): Promise<void> }> {
+export async function makeCopies(
+  names: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ readonly copies: readonly Copy[]; remove(): Promise<void> }> {
   const root = makeTestDirectory(postgresOsUser())
   const cleaner = cleanUpWithUs(-1, root)
   const copies: Copy[] = []
@@ -68,15 +71,21 @@ export async function makePair(first: Copy, second: Copy, epoch = 1): Promise<vo
 }
 
 export async function streaming(from: Copy, to: Copy): Promise<void> {
-  await until(async () => primary(await from.instance.observe()).standbys.some((standby) => standby.node === to.node && standby.streaming), 20_000, `${to.node} to stream from ${from.node}`)
+  await until(
+    async () => primary(await from.instance.observe()).standbys.some((standby) => standby.node === to.node && standby.streaming),
+    20_000,
+    `${to.node} to stream from ${from.node}`,
+  )
 }
 
 export function primary(state: InstanceState): Extract<InstanceState, { kind: 'primary' }> {
-  if (state.kind !== 'primary') throw new Error(`wanted a primary, found ${JSON.stringify(state, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`)
+  if (state.kind !== 'primary')
+    throw new Error(`wanted a primary, found ${JSON.stringify(state, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`)
   return state
 }
 
 export function standby(state: InstanceState): Extract<InstanceState, { kind: 'standby' }> {
-  if (state.kind !== 'standby') throw new Error(`wanted a standby, found ${JSON.stringify(state, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`)
+  if (state.kind !== 'standby')
+    throw new Error(`wanted a standby, found ${JSON.stringify(state, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`)
   return state
 }

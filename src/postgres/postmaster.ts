@@ -21,7 +21,12 @@ export interface StartedProcess extends ProcessId {
 }
 
 /** Starts `postgres` as nobody's child in effect: it goes on when this process ends. */
-export function startPostmaster(options: { readonly program: string; readonly args: readonly string[]; readonly user: OsUser; readonly logFile: string }): StartedProcess | Error {
+export function startPostmaster(options: {
+  readonly program: string
+  readonly args: readonly string[]
+  readonly user: OsUser
+  readonly logFile: string
+}): StartedProcess | Error {
   const log = openSync(options.logFile, 'a', 0o600)
   try {
     const child = spawn(options.program, [...options.args], {

@@ -17,7 +17,8 @@ export async function probe(context: ServerContext, server: Server | null, timeo
   const word = String(Date.now())
   const volumes = [layout.data, join(layout.data, 'pg_wal')]
   try {
-    const script = 'word=$1; shift; for f; do printf %s "$word" | dd of="$f" conv=fsync status=none && dd if="$f" iflag=nocache count=0 status=none && [ "$(cat "$f")" = "$word" ] && rm "$f" || { echo "$f" >&2; exit 1; }; done'
+    const script =
+      'word=$1; shift; for f; do printf %s "$word" | dd of="$f" conv=fsync status=none && dd if="$f" iflag=nocache count=0 status=none && [ "$(cat "$f")" = "$word" ] && rm "$f" || { echo "$f" >&2; exit 1; }; done'
     const write = runProgram('sh', ['-c', script, 'sh', word, ...volumes.map((directory) => join(directory, 'pgsql_tmp_handoff_probe'))], { user, timeoutMs })
     await Promise.all([write, server?.observer.query('select 1', { timeoutMs })])
     return { alive: true }

@@ -31,7 +31,8 @@ const keptCharacters = 16 * 1024 * 1024
 export function runProgram(file: string, args: readonly string[], options: ProgramOptions): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
     const fail = (what: string, cause?: unknown): void => reject(new HandoffError('POSTGRES_PROGRAM_FAILED', `"${file}" ${what}`, { cause }))
-    const signal = options.signal === undefined ? AbortSignal.timeout(options.timeoutMs) : AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)])
+    const signal =
+      options.signal === undefined ? AbortSignal.timeout(options.timeoutMs) : AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)])
     if (signal.aborted) return fail('was not started: cancelled')
     const child = spawn(file, args, {
       ...asUser(options.user),

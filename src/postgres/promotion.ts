@@ -10,20 +10,13 @@ export interface PromotionStep {
   readonly tookMs: number
 }
 
-export interface Promotion {
-  readonly steps: readonly PromotionStep[]
-  /** Where the new timeline begins. */
-  readonly promotedLsn: Lsn
-  readonly timeline: number
-}
-
 /**
  * Makes a standby the primary; 20 to 40 ms, most of it the first log segment of the new timeline.
  * Settings and promotion go out together: the postmaster takes SIGHUP before SIGUSR1 when both are pending (signal(7)), so
  * no session of the new primary can see the old epoch. `pg_promote(true)` and `pg_ctl` look every 100 ms, so we look ourselves,
  * on a session that is open already.
  */
-export async function promote(server: Server, part: Extract<Part, { kind: 'primary' }>, signal: AbortSignal): Promise<Promotion> {
+export async function promote(server: Server, part: Extract<Part, { kind: 'primary' }>, signal: AbortSignal): Promise<readonly PromotionStep[]> {
   const begun = performance.now()
   const steps: PromotionStep[] = []
   let last = begun
@@ -36,22 +29,25 @@ export async function promote(server: Server, part: Extract<Part, { kind: 'prima
   done('settings written')
   await server.control.query('select pg_promote(false)')
   done('promotion requested')
-  await waitFor(async () => !(await server.control.query<{ recovering: boolean }>('select pg_is_in_recovery() as recovering', { timeoutMs: 10_000 }))[0]!.recovering, {
-    timeoutMs: 60_000,
-    signal,
-    what: 'the promotion',
-  })
+  await waitFor(
+    async () => !(await server.control.query<{ recovering: boolean }>('select pg_is_in_recovery() as recovering', { timeoutMs: 10_000 }))[0]!.recovering,
+    {
+      timeoutMs: 60_000,
+      signal,
+      what: 'the promotion',
+    },
+  )
   done('promoted')
-  return { steps, ...(await newTimeline(server)) }
+  return steps
 }
 
-async function newTimeline(server: Server): Promise<{ promotedLsn: Lsn; timeline: number }> {
-  const rows = await server.control.query<{ timeline: string; history: string | null }>(
-    `select t.timeline, pg_read_file('pg_wal/' || t.timeline || '.history', 0, 1000000, true) as history
-     from (select substring(pg_walfile_name(pg_current_wal_lsn()) for 8) as timeline) t`,
+/** Where the timeline of a primary begins; 0/0 on the first. */
+export async function beginningOfLog(server: Server): Promise<Lsn> {
+  const rows = await server.control.query<{ history: string | null }>(
+    `select pg_read_file('pg_wal/' || substring(pg_walfile_name(pg_current_wal_lsn()) for 8) || '.history', 0, 1000000, true) as history`,
   )
   const lines = (rows[0]?.history ?? '').split('\n').filter((line) => /^\d+\t/.test(line))
-  return { promotedLsn: parseLsn(lines.at(-1)?.split('\t')[1] ?? '0/0'), timeline: Number.parseInt(rows[0]?.timeline ?? '0', 16) }
+  return parseLsn(lines.at(-1)?.split('\t')[1] ?? '0/0')
 }
 
 const round = (ms: number): number => Math.round(ms * 10) / 10

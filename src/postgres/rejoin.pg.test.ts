@@ -62,7 +62,12 @@ test('a divergent tail is saved and the copy rewound', async () => {
   const back = await a.instance.rejoin({ upstream: b.upstream, upstreamEpoch: 2 })
   expect(back.rejoin).toMatchObject({ way: 'rewound', savedTo: join(a.directory, 'divergent', '2') })
   expect(back.rejoin.divergentBytes).toBeGreaterThan(0)
-  const summary = JSON.parse(readFileSync(join(a.directory, 'divergent', '2', 'summary.json'), 'utf8')) as { commits: number; transactions: string[]; bytes: number; segments: string[] }
+  const summary = JSON.parse(readFileSync(join(a.directory, 'divergent', '2', 'summary.json'), 'utf8')) as {
+    commits: number
+    transactions: string[]
+    bytes: number
+    segments: string[]
+  }
   expect(summary).toMatchObject({ commits: 2, bytes: back.rejoin.divergentBytes })
   expect(summary.transactions).toHaveLength(2)
   for (const segment of summary.segments) expect(existsSync(join(a.directory, 'divergent', '2', segment))).toBe(true)
@@ -144,4 +149,35 @@ test('slots are on the active copy only', async () => {
     return (await slots(a)) === 0
   })
   expect(await slots(b)).toBe(1)
+})
+
+test('two copies promoted at one position to one timeline number are told apart', async () => {
+  const made = await makeCopies(['a', 'b', 'c'], { fsync: 'off' })
+  remove = made.remove
+  const [a, b, c] = made.copies as [Copy, Copy, Copy]
+  await makePair(a, b)
+  await c.instance.seed({ upstream: a.upstream })
+  await streaming(a, c)
+  await a.instance.setSynchronous([b.node, c.node], 1)
+  const client = await a.client()
+  await client.query('create table seen (n int primary key)')
+  await client.query('insert into seen select generate_series(1, 100)')
+  await client.end()
+  await a.instance.quiesce({ target: b.node, timeoutMs: 2000 })
+  await a.instance.quiesce({ target: c.node, timeoutMs: 2000 })
+  await a.instance.stop({ mode: 'kill' })
+  await b.instance.promote({ epoch: 2 })
+  const lost = await b.client()
+  await lost.query('insert into seen values (4001)')
+  await lost.end()
+  await b.instance.stop({ mode: 'kill' })
+  await c.instance.promote({ epoch: 3 })
+  const kept = await c.client()
+  await kept.query('insert into seen select generate_series(5001, 5100)')
+  await kept.end()
+  const back = await b.instance.rejoin({ upstream: c.upstream, upstreamEpoch: 3 })
+  expect(back.rejoin).toMatchObject({ way: 'reseeded', savedTo: join(b.directory, 'divergent', '3') })
+  await c.instance.stop({ mode: 'immediate' })
+  await b.instance.promote({ epoch: 4 })
+  expect(await rows(b)).toBe(200)
 })

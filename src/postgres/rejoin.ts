@@ -4,7 +4,7 @@ import { HandoffError } from '../errors.ts'
 import { formatLsn, type Lsn, parseLsn } from '../replication/lsn.ts'
 import { checkVersion } from './control-data.ts'
 import { writeOwnFile } from './layout.ts'
-import { type OwnLog, readOwnLog, saveTail } from './own-log.ts'
+import { beginningOfTimeline, type OwnLog, readOwnLog, saveTail } from './own-log.ts'
 import { runProgram } from './program.ts'
 import { type ServerContext, writePart } from './server.ts'
 import { connectionString, type Upstream } from './settings.ts'
@@ -56,7 +56,10 @@ export async function rejoinData(context: ServerContext, options: RejoinOptions)
   try {
     own = await readOwnLog(context, options.binDirectory, options.signal)
     if (own.control.systemId !== other.systemId) throw foreign(context, options, own.control.systemId, other.systemId)
-    const found = forkOf(own.line, other.line)
+    const shared = forkOf(own.line, other.line)
+    const twin = shared?.timeline === own.timeline && !(await sameTimeline(context, options, own))
+    // Two timelines of one number part where they begin; pg_rewind takes them for one, so it is no way back.
+    const found = twin ? { timeline: own.timeline, lsn: own.line.at(-1)?.begin ?? null } : shared
     // On the timeline that the active copy writes now: it parts where that one ends, if it is ahead at all.
     fork = found === null ? null : (found.lsn ?? other.endLsn)
     if (fork !== null && own.endLsn <= fork) {
@@ -65,7 +68,7 @@ export async function rejoinData(context: ServerContext, options: RejoinOptions)
       return outcome('started')
     }
     if (fork !== null) savedTo = await saveTail(context, { ...options, own, fork, epoch: options.upstreamEpoch })
-    if (fork !== null && found?.lsn != null) {
+    if (fork !== null && found?.lsn != null && !twin) {
       await rewind(context, options)
       await options.start()
       return outcome('rewound')
@@ -95,9 +98,13 @@ async function readUpstream(context: ServerContext, options: RejoinOptions): Pro
   await withUpstream(settings, upstream, signal, async (client) => {
     const { rows } = await client.query<{ epoch: string | null }>(`select current_setting('handoff.epoch', true) as epoch`)
     if (rows[0]?.epoch !== String(options.upstreamEpoch) || !(await ensureSlotOn(client, settings.node)))
-      throw new HandoffError('POSTGRES_UPSTREAM_UNREACHABLE', `the copy of ${settings.group} on ${upstream.node} is not the active one of epoch ${options.upstreamEpoch} (it says ${rows[0]?.epoch ?? 'nothing'})`, {
-        remedy: 'It may be about to be promoted; it is tried again by itself.',
-      })
+      throw new HandoffError(
+        'POSTGRES_UPSTREAM_UNREACHABLE',
+        `the copy of ${settings.group} on ${upstream.node} is not the active one of epoch ${options.upstreamEpoch} (it says ${rows[0]?.epoch ?? 'nothing'})`,
+        {
+          remedy: 'It may be about to be promoted; it is tried again by itself.',
+        },
+      )
   })
   return withUpstream(
     settings,
@@ -112,6 +119,21 @@ async function readUpstream(context: ServerContext, options: RejoinOptions): Pro
     },
     true,
   )
+}
+
+/** Is the newest timeline here the one of that number there? Taken for granted when the other side has recycled its beginning. */
+async function sameTimeline(context: ServerContext, options: RejoinOptions, own: OwnLog): Promise<boolean> {
+  const piece = beginningOfTimeline(context.layout.data, own)
+  if (piece === null) return true
+  return withUpstream(context.settings, options.upstream, options.signal, async (client) => {
+    const { rows } = await client.query<{ bytes: Buffer | null }>('select pg_read_binary_file($1, $2, $3, true) as bytes', [
+      piece.file,
+      piece.offset,
+      piece.bytes.length,
+    ])
+    const there = rows[0]?.bytes ?? null
+    return there === null || there.equals(piece.bytes)
+  })
 }
 
 /**

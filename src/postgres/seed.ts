@@ -35,7 +35,8 @@ export async function seedData(context: ServerContext, options: SeedOptions): Pr
   makeLayout(layout, user)
   rmSync(layout.unfinishedData, { recursive: true, force: true })
   const bytes = await withUpstream(settings, options.upstream, options.signal, async (client) => {
-    if (!(await ensureSlotOn(client, settings.node))) throw new HandoffError('POSTGRES_UPSTREAM_UNREACHABLE', `the copy of ${settings.group} on ${options.upstream.node} is not active yet`)
+    if (!(await ensureSlotOn(client, settings.node)))
+      throw new HandoffError('POSTGRES_UPSTREAM_UNREACHABLE', `the copy of ${settings.group} on ${options.upstream.node} is not active yet`)
     const { rows } = await client.query<{ bytes: string }>('select coalesce(sum(pg_tablespace_size(oid)), 0)::text as bytes from pg_tablespace')
     return Number(rows[0]?.bytes ?? 0)
   })
@@ -44,7 +45,10 @@ export async function seedData(context: ServerContext, options: SeedOptions): Pr
   await baseBackup(context, options)
   const { systemId } = await readControlData(options.binDirectory, layout.unfinishedData, user)
   if (options.expectedSystemId !== null && systemId !== options.expectedSystemId)
-    throw new HandoffError('POSTGRES_FOREIGN_DATA', `${options.upstream.node} at ${options.upstream.host} port ${options.upstream.port} serves another storage group (id ${systemId}, wanted ${options.expectedSystemId})`)
+    throw new HandoffError(
+      'POSTGRES_FOREIGN_DATA',
+      `${options.upstream.node} at ${options.upstream.host} port ${options.upstream.port} serves another storage group (id ${systemId}, wanted ${options.expectedSystemId})`,
+    )
   writeOwnFile(join(layout.unfinishedData, 'standby.signal'), '', user)
   options.signal.throwIfAborted()
   replaceData(context)
@@ -53,15 +57,32 @@ export async function seedData(context: ServerContext, options: SeedOptions): Pr
 async function baseBackup(context: ServerContext, options: SeedOptions): Promise<void> {
   const { layout, settings, user } = context
   const connection = connectionString({ ...options.upstream, password: settings.replicatorPassword, name: 'pg_basebackup' })
-  const args = ['-d', connection, '-D', layout.unfinishedData, '--checkpoint=fast', '--wal-method=stream', '--slot', slotName(settings.node), '--progress', '--no-password']
+  const args = [
+    '-d',
+    connection,
+    '-D',
+    layout.unfinishedData,
+    '--checkpoint=fast',
+    '--wal-method=stream',
+    '--slot',
+    slotName(settings.node),
+    '--progress',
+    '--no-password',
+  ]
   // The walsender of a receiver that has just gone may hold the slot for a moment.
   for (let attempt = 1; ; attempt++) {
     try {
-      await runProgram(join(options.binDirectory, 'pg_basebackup'), args, { user, timeoutMs: 24 * 3600_000, signal: options.signal, onStderr: (text) => report(text, options) })
+      await runProgram(join(options.binDirectory, 'pg_basebackup'), args, {
+        user,
+        timeoutMs: 24 * 3600_000,
+        signal: options.signal,
+        onStderr: (text) => report(text, options),
+      })
       return
     } catch (error) {
       const text = (error as Error).message
-      if (/No space left on device/.test(text)) throw new HandoffError('POSTGRES_DISK_FULL', `seeding ${settings.group}: no space left on the volume of "${layout.directory}"`, { cause: error })
+      if (/No space left on device/.test(text))
+        throw new HandoffError('POSTGRES_DISK_FULL', `seeding ${settings.group}: no space left on the volume of "${layout.directory}"`, { cause: error })
       if (attempt >= 5 || !/is active for PID/.test(text) || options.signal.aborted) throw error
       rmSync(layout.unfinishedData, { recursive: true, force: true })
       makeOwnDirectory(layout.unfinishedData, user)
@@ -88,7 +109,10 @@ async function makeRoom(context: ServerContext, neededBytes: number): Promise<vo
   }
   const found = await room()
   if (found < wanted)
-    throw new HandoffError('POSTGRES_DISK_FULL', `seeding ${settings.group} needs ${Math.ceil(wanted / 1024 / 1024)} MB on the volume of "${layout.directory}", ${Math.floor(found / 1024 / 1024)} MB are free`)
+    throw new HandoffError(
+      'POSTGRES_DISK_FULL',
+      `seeding ${settings.group} needs ${Math.ceil(wanted / 1024 / 1024)} MB on the volume of "${layout.directory}", ${Math.floor(found / 1024 / 1024)} MB are free`,
+    )
 }
 
 function replaceData(context: ServerContext): void {

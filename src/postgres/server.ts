@@ -70,7 +70,9 @@ export class Server {
     let seen: readonly string[] = []
     await waitFor(
       async () => {
-        const rows = await this.control.query<Record<string, string>>(`select ${names.map((name, index) => `current_setting('${name}', true) as s${index}`).join(', ')}`)
+        const rows = await this.control.query<Record<string, string>>(
+          `select ${names.map((name, index) => `current_setting('${name}', true) as s${index}`).join(', ')}`,
+        )
         seen = names.map((_name, index) => rows[0]?.[`s${index}`] ?? '')
         return names.every((name, index) => seen[index] === expected[name])
       },

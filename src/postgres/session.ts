@@ -93,7 +93,11 @@ export class Session {
 }
 
 /** Runs something on a session of its own, closed afterwards: for what takes long and must not keep the warm ones busy. */
-export async function withSession<T>(options: SessionOptions & { readonly synchronousCommit?: 'on' | 'local' }, signal: AbortSignal | undefined, run: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  options: SessionOptions & { readonly synchronousCommit?: 'on' | 'local' },
+  signal: AbortSignal | undefined,
+  run: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = newClient(options)
   client.on('error', () => {})
   const abort = (): void => discard(client)

@@ -110,9 +110,28 @@ function partSettings(settings: CopySettings, part: Part): Readonly<Record<strin
 
 /** The settings that decide about safety: one left behind by ALTER SYSTEM would override ours. */
 export const managedSettings: readonly string[] = [
-  'listen_addresses', 'port', 'unix_socket_directories', 'hba_file', 'ident_file', 'wal_level', 'fsync', 'full_page_writes', 'synchronous_commit', 'hot_standby',
-  'restart_after_crash', 'wal_retrieve_retry_interval', 'recovery_target_timeline', 'primary_conninfo', 'primary_slot_name', 'synchronous_standby_names',
-  'default_transaction_read_only', 'handoff.epoch', 'handoff.gate', 'handoff.upstream', 'restore_command', 'recovery_target',
+  'listen_addresses',
+  'port',
+  'unix_socket_directories',
+  'hba_file',
+  'ident_file',
+  'wal_level',
+  'fsync',
+  'full_page_writes',
+  'synchronous_commit',
+  'hot_standby',
+  'restart_after_crash',
+  'wal_retrieve_retry_interval',
+  'recovery_target_timeline',
+  'primary_conninfo',
+  'primary_slot_name',
+  'synchronous_standby_names',
+  'default_transaction_read_only',
+  'handoff.epoch',
+  'handoff.gate',
+  'handoff.upstream',
+  'restore_command',
+  'recovery_target',
 ] // prettier-ignore
 
 /** `postgresql.auto.conf` without the settings that are ours. */
@@ -129,7 +148,8 @@ export function withoutManaged(autoConfig: string): string {
  */
 export function renderHba(settings: CopySettings, gate: 'open' | 'closed'): string {
   const lines = [`local all ${handoffRole} scram-sha-256`]
-  for (const network of settings.clusterNetworks) lines.push(`host replication ${replicatorRole} ${network} scram-sha-256`, `host postgres ${replicatorRole} ${network} scram-sha-256`)
+  for (const network of settings.clusterNetworks)
+    lines.push(`host replication ${replicatorRole} ${network} scram-sha-256`, `host postgres ${replicatorRole} ${network} scram-sha-256`)
   lines.push(`host all ${replicatorRole} all reject`)
   if (gate === 'open') {
     for (const network of settings.clusterNetworks) lines.push(`host all ${handoffRole} ${network} scram-sha-256`)
@@ -149,9 +169,19 @@ export function parseStandbyNames(text: string): string[] {
 }
 
 /** A physical slot for each other node. Slot names: small letters, digits, underscore (PostgreSQL manual, "Replication Slots"). */
-export const slotName = (node: NodeId): string => `handoff_${node.toLowerCase().replaceAll('-', '__').replaceAll(/[^a-z0-9_]/g, (char) => `_${char.codePointAt(0)?.toString(16)}_`)}`.slice(0, 63)
+export const slotName = (node: NodeId): string =>
+  `handoff_${node
+    .toLowerCase()
+    .replaceAll('-', '__')
+    .replaceAll(/[^a-z0-9_]/g, (char) => `_${char.codePointAt(0)?.toString(16)}_`)}`.slice(0, 63)
 
-export function connectionString(to: { readonly host: string; readonly port: number; readonly password: string; readonly name: string; readonly database?: string }): string {
+export function connectionString(to: {
+  readonly host: string
+  readonly port: number
+  readonly password: string
+  readonly name: string
+  readonly database?: string
+}): string {
   const parts: Readonly<Record<string, string>> = {
     host: to.host,
     port: String(to.port),

@@ -12,7 +12,10 @@ export async function createMissingSlots(server: Server, peers: readonly NodeId[
 
 /** Slots left from the time as active would keep the log from being recycled for ever. */
 export async function dropSlots(server: Server, except: readonly string[] = []): Promise<void> {
-  await server.observer.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'handoff\\_%' and not active and slot_name <> all($1)`, { values: [except] })
+  await server.observer.query(
+    `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'handoff\\_%' and not active and slot_name <> all($1)`,
+    { values: [except] },
+  )
 }
 
 /**
@@ -22,7 +25,9 @@ export async function dropSlots(server: Server, except: readonly string[] = []):
 export async function ensureSlotOn(client: pg.Client, node: NodeId): Promise<boolean> {
   const recovering = (await client.query<{ recovering: boolean }>('select pg_is_in_recovery() as recovering')).rows[0]?.recovering ?? true
   if (recovering) return false
-  await client.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and wal_status = 'lost' and not active`, [slotName(node)])
+  await client.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and wal_status = 'lost' and not active`, [
+    slotName(node),
+  ])
   await client.query(ensureSlot, [slotName(node)])
   return true
 }

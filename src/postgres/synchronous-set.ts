@@ -18,13 +18,26 @@ const nobody = '-'
  *   publishes its place in the list, `pg_stat_replication.sync_priority`. So the list is ordered such that the place of every
  *   member changes, and the new places are waited for.
  */
-export async function growSynchronousSet(server: Server, part: PrimaryPart, nodes: readonly NodeId[], proven: readonly NodeId[], signal: AbortSignal, written: (part: PrimaryPart) => void): Promise<{ readonly since: Lsn }> {
+export async function growSynchronousSet(
+  server: Server,
+  part: PrimaryPart,
+  nodes: readonly NodeId[],
+  proven: readonly NodeId[],
+  signal: AbortSignal,
+  written: (part: PrimaryPart) => void,
+): Promise<{ readonly since: Lsn }> {
   const current = parseStandbyNames(part.standbyNames)
   await prioritiesShown(server, current, signal)
   const target = order(current, nodes)
   const unchanged = proven.length === 0 || current.some((name, index) => target[index] === name)
   // A place that stays the same would prove nothing: take everybody one place further first.
-  const steps = unchanged && current.length > 0 ? [{ names: [nobody, ...current], waitFor: current.length }, { names: target, waitFor: target.length }] : [{ names: target, waitFor: target.length }]
+  const steps =
+    unchanged && current.length > 0
+      ? [
+          { names: [nobody, ...current], waitFor: current.length },
+          { names: target, waitFor: target.length },
+        ]
+      : [{ names: target, waitFor: target.length }]
   for (const step of steps) {
     const next: PrimaryPart = { ...part, standbyNames: renderStandbyNames(step.names, step.waitFor) }
     written(next)

@@ -3,7 +3,13 @@ import { HandoffError } from '../errors.ts'
 import { type CopySettings, replicatorRole, type Upstream } from './settings.ts'
 
 /** An ordinary session of the replication role with another node's copy, closed afterwards. */
-export async function withUpstream<T>(settings: CopySettings, upstream: Upstream, signal: AbortSignal, run: (client: pg.Client) => Promise<T>, replication = false): Promise<T> {
+export async function withUpstream<T>(
+  settings: CopySettings,
+  upstream: Upstream,
+  signal: AbortSignal,
+  run: (client: pg.Client) => Promise<T>,
+  replication = false,
+): Promise<T> {
   signal.throwIfAborted()
   const config: pg.ClientConfig & { replication?: string } = {
     host: upstream.host,
@@ -22,7 +28,11 @@ export async function withUpstream<T>(settings: CopySettings, upstream: Upstream
   signal.addEventListener('abort', abort, { once: true })
   try {
     await client.connect().catch((cause: unknown) => {
-      throw new HandoffError('POSTGRES_UPSTREAM_UNREACHABLE', `cannot log in to the copy of ${settings.group} on ${upstream.node} (${upstream.host} port ${upstream.port}): ${(cause as Error).message}`, { cause })
+      throw new HandoffError(
+        'POSTGRES_UPSTREAM_UNREACHABLE',
+        `cannot log in to the copy of ${settings.group} on ${upstream.node} (${upstream.host} port ${upstream.port}): ${(cause as Error).message}`,
+        { cause },
+      )
     })
     return await run(client)
   } finally {
