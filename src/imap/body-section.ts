@@ -74,11 +74,7 @@ export function splitHeader(header: Buffer): Buffer[] {
 
 export function fieldName(field: Buffer): string {
   const colon = field.indexOf(0x3a)
-  return field
-    .subarray(0, colon < 0 ? 0 : colon)
-    .toString('latin1')
-    .trimEnd()
-    .toLowerCase()
+  return field.subarray(0, Math.max(colon, 0)).toString('latin1').trimEnd().toLowerCase()
 }
 
 /** RFC 9051 §6.4.5: an offset beyond the end gives the empty string. */
