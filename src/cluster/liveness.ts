@@ -81,6 +81,8 @@ export interface PeerReport {
   readonly agentAgeMs: number | null
   /** Its last sequence number heard here. */
   readonly lastSeq: number
+  /** The number of ours that it says it heard last; null when it has not heard us. */
+  readonly echoedSeq: number | null
   /** When this node sent its own recent sequence numbers that this peer's promises refer to (monotonic ms by number). */
   readonly sentAt: Readonly<Record<number, number>>
   readonly clockSkewMs: number | null
@@ -92,11 +94,16 @@ interface Heard {
   skewMs: number
 }
 
+/** What became of a datagram: `fresh` counts as heard, `repeated` came on another network already, `stale` is a repetition or of a former boot. */
+export type Reception = 'fresh' | 'repeated' | 'stale' | 'unknown'
+
 interface PeerState {
   peer: LivenessPeer
   heard: Heard | null
-  /** Monotonic ms of the last fresh datagram by network. */
-  readonly byNetwork: Map<string, number>
+  /** The last datagram by network that was newer than all before it on that network. */
+  readonly byNetwork: Map<string, { readonly at: number; readonly seq: number }>
+  /** Boots that have been followed by another one: a datagram of theirs is late or played back. */
+  readonly formerBoots: Set<string>
   /** From when silence is counted if nothing comes: last datagram, our start, or the end of our own pause. */
   since: number
   lateMs: number
@@ -114,11 +121,13 @@ interface PeerState {
 export class Liveness {
   private readonly options: LivenessOptions
   private readonly peers = new Map<NodeId, PeerState>()
-  private seq = 0
+  private seq: number
   private nextSendAt: number
   private lastWake: number
   private plannedWake: number
   private judgementChanged = false
+  /** When the last pause of this node itself ended. */
+  private resumedAt: number
   private readonly sent = new Map<number, number>()
   private payload: HeartbeatPayload | null = null
   private agentAt: number | null = null
@@ -126,8 +135,12 @@ export class Liveness {
 
   constructor(options: LivenessOptions, now: number) {
     this.options = options
+    // Numbers of a former guardian of this machine are never used again, so a promise that echoes one cannot be taken for a later one's:
+    // fewer than 1000 heartbeats are sent in a second.
+    this.seq = Math.floor(now)
     this.nextSendAt = now
     this.lastWake = now
+    this.resumedAt = now
     this.plannedWake = now + options.intervalMs
   }
 
@@ -137,7 +150,7 @@ export class Liveness {
     for (const peer of peers) {
       const state = this.peers.get(peer.node)
       if (state !== undefined) state.peer = peer
-      else if (peer.node !== this.options.self) this.peers.set(peer.node, { peer, heard: null, byNetwork: new Map(), since: now, lateMs: 0, lateAt: now, silent: false })
+      else if (peer.node !== this.options.self) this.peers.set(peer.node, { peer, heard: null, byNetwork: new Map(), formerBoots: new Set(), since: now, lateMs: 0, lateAt: now, silent: false })
     }
   }
 
@@ -161,26 +174,29 @@ export class Liveness {
     this.judgementChanged = true
   }
 
-  received(now: number, network: string, from: NodeId, body: Heartbeat, wallMs: number): void {
+  received(now: number, network: string, from: NodeId, body: Heartbeat, wallMs: number): Reception {
     const state = this.peers.get(from)
-    if (state === undefined) return
+    if (state === undefined) return 'unknown'
     this.wake(now)
     const former = state.heard?.last
+    if (state.formerBoots.has(body.boot)) return 'stale'
+    if (former !== undefined && former.boot !== body.boot) this.rebooted(state, former.boot)
     const sameBoot = former?.boot === body.boot
-    // The same datagram comes once on each network; only a repetition on the same network is worthless.
-    if (former !== undefined && sameBoot && body.seq < former.seq) return
+    const onNetwork = state.byNetwork.get(network)
+    if (onNetwork !== undefined && sameBoot && body.seq <= onNetwork.seq) return 'stale'
+    state.byNetwork.set(network, { at: now, seq: body.seq })
     const fresh = former === undefined || !sameBoot || body.seq > former.seq
-    state.byNetwork.set(network, now)
     if (fresh) {
-      const late = state.heard === null || !sameBoot ? 0 : now - state.heard.at - this.options.intervalMs
+      const late = state.heard === null || !sameBoot ? 0 : now - Math.max(state.heard.at, this.resumedAt) - this.options.intervalMs
       if (!state.silent && late > this.lateness(state, now)) {
-        state.lateMs = late
+        state.lateMs = Math.min(late, this.options.capMs)
         state.lateAt = now
       }
       state.heard = { last: body, at: now, skewMs: body.sentWallMs - wallMs }
       state.since = now
     }
     this.judge(state, now)
+    return fresh ? 'fresh' : 'repeated'
   }
 
   /** The heartbeat to send now to every peer on every network, or null when none is due. */
@@ -200,7 +216,7 @@ export class Liveness {
       sentWallMs: wallMs,
       echo: Object.fromEntries([...this.peers].flatMap(([id, state]) => (state.heard === null ? [] : [[id, state.heard.last.seq]]))),
       silent: [...this.peers.values()].filter((state) => state.silent).map((state) => state.peer.node),
-      heardMs: Object.fromEntries([...this.peers].map(([id, state]) => [id, Object.fromEntries([...state.byNetwork].map(([network, at]) => [network, Math.round(now - at)]))])),
+      heardMs: Object.fromEntries([...this.peers].map(([id, state]) => [id, Object.fromEntries([...state.byNetwork].map(([network, { at }]) => [network, Math.round(now - at)]))])),
       agentAgeMs: this.agentAt === null ? null : Math.round(now - this.agentAt),
       payload: this.payload,
       released: this.released,
@@ -210,7 +226,7 @@ export class Liveness {
   /** When something can change by itself: the next heartbeat, or the moment at which a peer becomes silent. */
   nextWake(): number {
     let wake = this.judgementChanged ? this.lastWake : this.nextSendAt
-    for (const state of this.peers.values()) if (!state.silent) wake = Math.min(wake, state.since + this.thresholdMs(state, this.lastWake))
+    for (const state of this.peers.values()) if (!state.silent) wake = Math.min(wake, this.silentAt(state))
     this.plannedWake = wake
     return wake
   }
@@ -228,9 +244,17 @@ export class Liveness {
       released: state.heard?.last.released ?? [],
       agentAgeMs: state.heard === null || state.heard.last.agentAgeMs === null ? null : state.heard.last.agentAgeMs + (now - state.heard.at),
       lastSeq: state.heard?.last.seq ?? 0,
+      echoedSeq: state.heard?.last.echo[this.options.self] ?? null,
       sentAt: this.sentFor(state),
       clockSkewMs: state.heard?.skewMs ?? null,
     }))
+  }
+
+  /** The own judgement in a form that can be compared: who is silent. */
+  judgement(): string {
+    let text = ''
+    for (const state of this.peers.values()) if (state.silent) text += `${state.peer.node} `
+    return text
   }
 
   private sentFor(state: PeerState): Record<number, number> {
@@ -243,7 +267,7 @@ export class Liveness {
   }
 
   private networkReport(state: PeerState, network: string, now: number): PeerReport['networks'][string] {
-    const at = state.byNetwork.get(network)
+    const at = state.byNetwork.get(network)?.at
     const theirs = state.heard?.last.heardMs[this.options.self]
     const limit = this.thresholdMs(state, now)
     return {
@@ -262,6 +286,21 @@ export class Liveness {
     return this.options.threshold * this.options.intervalMs + Math.min(this.options.capMs, Math.max(0, this.lateness(state, now)))
   }
 
+  /** The moment at which the peer becomes silent if nothing more comes. The lateness melts while it is waited for; two rounds find the moment to the microsecond. */
+  private silentAt(state: PeerState): number {
+    let at = state.since + this.thresholdMs(state, this.lastWake)
+    for (let round = 0; round < 2; round += 1) at = state.since + this.thresholdMs(state, at)
+    return at
+  }
+
+  /** The peer's guardian was started anew: its numbers begin anew on every network. */
+  private rebooted(state: PeerState, formerBoot: string): void {
+    state.formerBoots.add(formerBoot)
+    const oldest = state.formerBoots.values().next().value
+    if (state.formerBoots.size > 100 && oldest !== undefined) state.formerBoots.delete(oldest)
+    state.byNetwork.clear()
+  }
+
   private judge(state: PeerState, now: number): void {
     const silent = now - state.since >= this.thresholdMs(state, now)
     if (silent === state.silent) return
@@ -272,6 +311,7 @@ export class Liveness {
   /** Was this node itself stopped? Then the gap says nothing about the others, and judging starts anew. */
   private wake(now: number): void {
     if (now - this.plannedWake > this.options.ownPauseMs && now - this.lastWake > this.options.ownPauseMs) {
+      this.resumedAt = now
       for (const state of this.peers.values()) if (!state.silent) state.since = now
     }
     this.lastWake = now
