@@ -49,4 +49,12 @@ describe.skipIf(obstacle !== undefined)('SQL writer and checker', () => {
     expect(gap.ms).toBeGreaterThan(20)
     expect(new Set(acknowledgements(records).map((record) => record.host))).toEqual(new Set(['node1', 'node2']))
   })
+
+  test('kill ends every process of PostgreSQL on the host, and nothing else', async () => {
+    expect(rig.withRole('node2', 'postgres'), 'one postmaster').toHaveLength(1)
+    const others = rig.processes('node2').filter((entry) => !entry.program.endsWith('/bin/postgres')).length
+    expect(rig.kill('node2', 'postgres')).toBeGreaterThan(4)
+    await until('PostgreSQL to be gone', () => rig.withRole('node2', 'postgres').length === 0, { timeoutMs: 5000 })
+    expect(rig.processes('node2').length).toBe(others)
+  })
 })
