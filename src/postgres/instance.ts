@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HandoffError } from '../errors.ts'
 import type { InstanceState } from '../replication/instance.ts'
-import { type Lsn, parseLsn, zeroLsn } from '../replication/lsn.ts'
+import { type Lsn, lsn, parseLsn, zeroLsn } from '../replication/lsn.ts'
 import { readControlData } from './control-data.ts'
 import { closeGate, confirmedEnd, openGate, refuseFarBehind } from './gate.ts'
 import { type ClientRole, initialize, quoteName } from './initialize.ts'
@@ -65,7 +65,14 @@ export interface RejoinResult {
 
 type PrimaryPart = Extract<Part, { kind: 'primary' }>
 
-const nothingKnown: Known = { synchronous: [], synchronousSince: zeroLsn, tailLsn: null, quiesced: null }
+const nothingKnown: Known = {
+  synchronous: [],
+  synchronousSince: zeroLsn,
+  tailLsn: null,
+  quiesced: null,
+  // Not known: nobody counts as streaming from here.
+  timelineBegin: lsn(0xffff_ffff_ffff_ffffn),
+}
 const farBehindBytes = 64n * 1024n * 1024n
 const readyTimeoutMs = 10 * 60_000
 
@@ -196,6 +203,7 @@ export class Instance {
       this.part = part
       const steps = await promote(server, part, signal)
       const [state, promotedLsn] = await Promise.all([this.observe(), beginningOfLog(server)])
+      this.known = { ...this.known, timelineBegin: promotedLsn }
       // pg_rewind of the old active needs the new timeline in our control file (PostgreSQL manual, pg_rewind, "Notes").
       this.inBackground('checkpoint after the promotion', async (stop) => void (await checkpointed(server, stop)))
       return { state, steps, lsn: promotedLsn }
@@ -365,7 +373,13 @@ export class Instance {
     // Started with the set, every walsender has it; the checkpointer has been through its loop once it has done a checkpoint.
     const tail = (await server.control.query<{ position: string }>('select pg_current_wal_flush_lsn()::text as position'))[0]!.position
     const since = await checkpointed(server, signal)
-    this.known = { synchronous: options.synchronous, synchronousSince: since, tailLsn: parseLsn(tail), quiesced: null }
+    this.known = {
+      ...nothingKnown,
+      synchronous: options.synchronous,
+      synchronousSince: since,
+      tailLsn: parseLsn(tail),
+      timelineBegin: await beginningOfLog(server),
+    }
     return this.observe()
   }
 
@@ -426,7 +440,11 @@ export class Instance {
         : { kind: 'primary', epoch: Number(row.epoch), gate: row.gate === 'open' ? 'open' : 'closed', standbyNames: row.names }
       this.take(server, part)
       // What was proven to an earlier cluster service is proven again; the tail is at most what is there now.
-      this.known = { ...nothingKnown, tailLsn: row.flushed !== null && part.kind === 'primary' && part.gate === 'closed' ? parseLsn(row.flushed) : null }
+      this.known = {
+        ...nothingKnown,
+        timelineBegin: row.recovering ? nothingKnown.timelineBegin : await beginningOfLog(server),
+        tailLsn: row.flushed !== null && part.kind === 'primary' && part.gate === 'closed' ? parseLsn(row.flushed) : null,
+      }
       return await this.observe()
     } catch (error) {
       if (this.server !== server) server.close()

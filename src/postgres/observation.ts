@@ -8,6 +8,8 @@ export interface Known {
   readonly synchronous: readonly NodeId[]
   readonly synchronousSince: Lsn
   readonly tailLsn: Lsn | null
+  /** Where the timeline of this primary begins. */
+  readonly timelineBegin: Lsn
   readonly quiesced: { readonly target: NodeId; readonly lsn: Lsn } | null
 }
 
@@ -25,11 +27,11 @@ interface Row {
   readonly gate: string
   readonly received: string | null
   readonly replayed: string | null
-  readonly receiver: { readonly status: string; readonly timeline: number | null; readonly flushed: string | null } | null
+  readonly receiver: { readonly status: string; readonly timeline: number | null; readonly flushed: string | null; readonly newer: boolean } | null
   readonly flushed: string | null
   readonly timeline: number | null
   readonly control_timeline: number
-  readonly standbys: readonly { readonly name: string; readonly state: string; readonly flushed: string | null }[] | null
+  readonly standbys: readonly { readonly name: string; readonly state: string; readonly flushed: string | null; readonly sent: string | null }[] | null
   readonly slots: readonly string[] | null
 }
 
@@ -42,11 +44,12 @@ select r.recovering,
   current_setting('handoff.gate', true) as gate,
   case when r.recovering then pg_last_wal_receive_lsn()::text end as received,
   case when r.recovering then pg_last_wal_replay_lsn()::text end as replayed,
-  case when r.recovering then (select json_build_object('status', status, 'timeline', received_tli, 'flushed', flushed_lsn) from pg_stat_wal_receiver) end as receiver,
+  case when r.recovering then (select json_build_object('status', status, 'timeline', received_tli, 'flushed', flushed_lsn,
+    'newer', exists (select from pg_stat_file('pg_wal/' || upper(lpad(to_hex(received_tli + 1), 8, '0')) || '.history', true) as file where file.size is not null)) from pg_stat_wal_receiver) end as receiver,
   case when not r.recovering then pg_current_wal_flush_lsn()::text end as flushed,
   case when not r.recovering then ('x' || substring(pg_walfile_name(pg_current_wal_lsn()) for 8))::bit(32)::int end as timeline,
   (select timeline_id from pg_control_checkpoint()) as control_timeline,
-  (select json_agg(json_build_object('name', application_name, 'state', state, 'flushed', flush_lsn)) from pg_stat_replication) as standbys,
+  (select json_agg(json_build_object('name', application_name, 'state', state, 'flushed', flush_lsn, 'sent', sent_lsn)) from pg_stat_replication) as standbys,
   (select json_agg(slot_name) from pg_replication_slots where slot_type = 'physical' and slot_name like 'handoff\\_%') as slots
 from (select pg_is_in_recovery() as recovering) r`
 
@@ -62,7 +65,9 @@ function standby(row: Row): Extract<InstanceState, { kind: 'standby' }> {
     kind: 'standby',
     systemId: row.system_id,
     upstream: row.upstream === '' || row.upstream === null ? null : (row.upstream as NodeId),
-    streaming: row.receiver?.status === 'streaming',
+    // A copy whose log goes beyond the point where a newer timeline parts cannot follow it: it is sent the old timeline's last
+    // segment over and over, and looks like streaming in between. It has the newer timeline's history file by then.
+    streaming: row.receiver?.status === 'streaming' && !row.receiver.newer,
     // A walreceiver that has just begun reports the start of its segment, before what has been replayed from the disk.
     receivedLsn: lsn(positions.reduce((most, position) => (position > most ? position : most))),
     replayedLsn: lsn(row.replayed === null ? 0n : parseLsn(row.replayed)),
@@ -71,18 +76,21 @@ function standby(row: Row): Extract<InstanceState, { kind: 'standby' }> {
 }
 
 function primary(row: Row, known: Known): Extract<InstanceState, { kind: 'primary' }> {
+  const { timelineBegin, ...told } = known
   return {
     kind: 'primary',
     systemId: row.system_id,
     epoch: Number(row.epoch),
     gate: row.gate === 'open' ? 'open' : 'closed',
-    ...known,
+    ...told,
     currentLsn: parseLsn(row.flushed ?? '0/0'),
     timeline: row.timeline ?? row.control_timeline,
     standbys: (row.standbys ?? []).map(
       (entry): StandbyProgress => ({
         node: entry.name as NodeId,
-        streaming: entry.state === 'streaming',
+        // The same seen from here: what it was sent ends where our timeline begins, and the position that it says it has flushed,
+        // though perhaps beyond ours, is of another log.
+        streaming: entry.state === 'streaming' && entry.sent !== null && parseLsn(entry.sent) > timelineBegin,
         flushLsn: entry.flushed === null ? lsn(0n) : parseLsn(entry.flushed),
       }),
     ),

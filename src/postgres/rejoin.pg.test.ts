@@ -181,3 +181,36 @@ test('two copies promoted at one position to one timeline number are told apart'
   await b.instance.promote({ epoch: 4 })
   expect(await rows(b)).toBe(200)
 })
+
+test('a copy that received more than the new active is not taken for one that follows, and is rewound', async () => {
+  const made = await makeCopies(['a', 'b', 'c'], { fsync: 'off' })
+  remove = made.remove
+  const [a, b, c] = made.copies as [Copy, Copy, Copy]
+  await makePair(a, b)
+  await c.instance.seed({ upstream: a.upstream })
+  await streaming(a, c)
+  const client = await a.client()
+  await client.query('create table seen (n int primary key)')
+  await client.query('insert into seen select generate_series(1, 100)')
+  await client.end()
+  await b.instance.stop({ mode: 'immediate' })
+  await writeDivergentTail(a)
+  const end = primary(await a.instance.observe()).currentLsn
+  await until(async () => primary(await a.instance.observe()).standbys.some((entry) => entry.node === c.node && entry.flushLsn >= end))
+  await a.instance.stop({ mode: 'kill' })
+  await b.instance.startStandby({ upstream: b.upstream })
+  await b.instance.promote({ epoch: 2 })
+  await c.instance.follow({ upstream: b.upstream })
+  await until(() => /forked off current database system timeline/.test(readFileSync(join(c.directory, 'log', 'postgresql.log'), 'utf8')))
+  for (let look = 0; look < 200; look++) {
+    expect(await c.instance.observe()).toMatchObject({ kind: 'standby', streaming: false })
+    for (const entry of primary(await b.instance.observe()).standbys) expect(entry.streaming).toBe(false)
+  }
+  const back = await c.instance.rejoin({ upstream: b.upstream, upstreamEpoch: 2 })
+  expect(back.rejoin.way).toBe('rewound')
+  await streaming(b, c)
+  await b.instance.setSynchronous([c.node], 2)
+  await b.instance.stop({ mode: 'kill' })
+  await c.instance.promote({ epoch: 3 })
+  expect(await rows(c)).toBe(100)
+})
