@@ -2,77 +2,29 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HandoffError } from '../errors.ts'
 import type { InstanceState } from '../replication/instance.ts'
-import { type Lsn, lsn, parseLsn, zeroLsn } from '../replication/lsn.ts'
+import { parseLsn } from '../replication/lsn.ts'
 import { readControlData } from './control-data.ts'
+import { readPart } from './adoption.ts'
 import { closeGate, confirmedEnd, openGate, refuseFarBehind } from './gate.ts'
-import { type ClientRole, initialize, quoteName } from './initialize.ts'
+import { initialize, quoteName } from './initialize.ts'
+import { contextOf, type InstanceOptions, type Promoted, type RejoinResult } from './instance-options.ts'
 import { endProcesses, launch } from './launch.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { type Known, observe } from './observation.ts'
-import { postgresOsUser } from './os-user.ts'
+import { type Known, nothingKnown, observe } from './observation.ts'
 import { findPostmaster, isRunning, type ProcessId, processesOf, signalProcess } from './postmaster.ts'
 import { probe, type Verdict } from './probe.ts'
-import { beginningOfLog, promote, type PromotionStep } from './promotion.ts'
-import { type Rejoined, rejoinData } from './rejoin.ts'
+import { beginningOfLog, promote } from './promotion.ts'
+import { rejoinData } from './rejoin.ts'
 import { seedData } from './seed.ts'
 import { Server, type ServerContext } from './server.ts'
-import { type NodeId, type Part, renderStandbyNames, slotName, type Upstream } from './settings.ts'
+import { type NodeId, type Part, renderStandbyNames, type Upstream } from './settings.ts'
 import { withSession } from './session.ts'
-import { createMissingSlots, dropSlots } from './slots.ts'
+import { SlotKeeper } from './slots.ts'
 import { checkpointed, growSynchronousSet, shrinkSynchronousSet } from './synchronous-set.ts'
 import { waitFor } from './wait.ts'
 
-export interface Log {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
-
-export interface InstanceOptions {
-  readonly group: string
-  readonly node: NodeId
-  /** The copy's own directory, `<dataDirectory>/copies/<group>`. */
-  readonly directory: string
-  readonly binDirectory: string
-  readonly port: number
-  readonly listenAddresses: readonly string[]
-  /** The other possible owners: each has a replication slot while this copy is active. */
-  readonly peers: readonly NodeId[]
-  readonly handoffPassword: string
-  readonly replicationPassword: string
-  /** Networks (CIDR) that plain SQL clients come from while the gate is open. */
-  readonly clients?: { readonly networks: readonly string[]; readonly method: 'scram-sha-256' | 'trust' }
-  readonly clientRole?: ClientRole
-  /** Networks (CIDR or `all`) of the cluster's nodes. */
-  readonly clusterNetworks?: readonly string[]
-  readonly settings?: Readonly<Record<string, string>>
-  readonly slotKeepSize?: string
-  /** The storage group's system identifier by the cluster database; a directory with another one is refused. */
-  readonly expectedSystemId?: () => string | null
-  readonly log?: Log
-}
-
-export interface Promoted {
-  readonly state: InstanceState
-  readonly steps: readonly PromotionStep[]
-  /** Where the new timeline begins. */
-  readonly lsn: Lsn
-}
-
-export interface RejoinResult {
-  readonly state: InstanceState
-  readonly rejoin: Rejoined
-}
-
 type PrimaryPart = Extract<Part, { kind: 'primary' }>
 
-const nothingKnown: Known = {
-  synchronous: [],
-  synchronousSince: zeroLsn,
-  tailLsn: null,
-  quiesced: null,
-  // Not known: nobody counts as streaming from here.
-  timelineBegin: lsn(0xffff_ffff_ffff_ffffn),
-}
 const farBehindBytes = 64n * 1024n * 1024n
 const readyTimeoutMs = 10 * 60_000
 
@@ -91,28 +43,16 @@ export class Instance {
   private failure: string | null = null
   private current: { readonly abort: AbortController; readonly done: Promise<unknown> } | null = null
   private background = new AbortController()
-  private tending = false
+  private readonly slots: SlotKeeper
   private readonly exitListeners: (() => void)[] = []
 
   constructor(options: InstanceOptions) {
     this.options = options
     this.layout = layoutOf(options.directory, options.port)
-    this.context = {
-      layout: this.layout,
-      user: postgresOsUser(),
-      handoffPassword: options.handoffPassword,
-      settings: {
-        group: options.group,
-        node: options.node,
-        port: options.port,
-        listen: options.listenAddresses,
-        clientRules: (options.clients?.networks ?? []).map((network) => `host all all ${network} ${options.clients?.method ?? 'scram-sha-256'}`),
-        clusterNetworks: options.clusterNetworks ?? ['all'],
-        replicatorPassword: options.replicationPassword,
-        slotKeepSize: options.slotKeepSize ?? '4GB',
-        extra: options.settings ?? {},
-      },
-    }
+    this.context = contextOf(options, this.layout)
+    this.slots = new SlotKeeper(options.peers, (failure) =>
+      options.log?.warn({ group: options.group, failure: failure.message }, 'replication slots could not be tended'),
+    )
   }
 
   /** Called within milliseconds when the postmaster has ended, whoever ended it. */
@@ -135,7 +75,7 @@ export class Instance {
     if (server === null || !server.running) return this.inspect()
     const seen = await observe(server, this.known, options.timeoutMs ?? 3000)
     this.systemId = seen.state.systemId
-    this.tendSlots(server, seen.state.kind, seen.slots)
+    this.slots.tend(server, seen.state.kind, seen.slots)
     return seen.state
   }
 
@@ -189,13 +129,13 @@ export class Instance {
     return this.act(async (signal) => {
       const server = this.runningServer('promote')
       if (this.part.kind === 'primary') {
-        if (this.part.epoch !== options.epoch)
+        const state = await this.observe()
+        if (state.kind === 'primary' && state.epoch === options.epoch) return { state, steps: [], lsn: await beginningOfLog(server) }
+        if (state.kind === 'primary')
           throw new HandoffError(
             'POSTGRES_WRONG_STATE',
-            `cannot promote ${this.options.group} for epoch ${options.epoch}: it is the primary of epoch ${this.part.epoch}`,
+            `cannot promote ${this.options.group} for epoch ${options.epoch}: it is the primary of epoch ${state.epoch}`,
           )
-        const state = await this.observe()
-        if (state.kind === 'primary') return { state, steps: [], lsn: state.currentLsn }
       }
       // The new active acknowledges alone until others have joined: the record of the new epoch has only this copy in sync.
       const part: PrimaryPart = { kind: 'primary', epoch: options.epoch, gate: 'open', standbyNames: '' }
@@ -427,24 +367,9 @@ export class Instance {
   private async adopt(process: ProcessId): Promise<InstanceState> {
     const server = new Server(this.context, process)
     try {
-      await server.openSessions()
-      const row = (
-        await server.control.query<{ recovering: boolean; epoch: string; gate: string; upstream: string; names: string; flushed: string | null }>(
-          `select r as recovering, current_setting('handoff.epoch', true) as epoch, current_setting('handoff.gate', true) as gate, current_setting('handoff.upstream', true) as upstream,
-             current_setting('synchronous_standby_names') as names, case when not r then pg_current_wal_flush_lsn()::text end as flushed from pg_is_in_recovery() r`,
-        )
-      )[0]!
-      const upstream = row.upstream === '' || row.upstream === null ? null : { node: row.upstream as NodeId, host: '', port: 0 }
-      const part: Part = row.recovering
-        ? { kind: 'standby', upstream }
-        : { kind: 'primary', epoch: Number(row.epoch), gate: row.gate === 'open' ? 'open' : 'closed', standbyNames: row.names }
-      this.take(server, part)
-      // What was proven to an earlier cluster service is proven again; the tail is at most what is there now.
-      this.known = {
-        ...nothingKnown,
-        timelineBegin: row.recovering ? nothingKnown.timelineBegin : await beginningOfLog(server),
-        tailLsn: row.flushed !== null && part.kind === 'primary' && part.gate === 'closed' ? parseLsn(row.flushed) : null,
-      }
+      const adopted = await readPart(server)
+      this.take(server, adopted.part)
+      this.known = { ...nothingKnown, ...adopted.known }
       return await this.observe()
     } catch (error) {
       if (this.server !== server) server.close()
@@ -502,28 +427,12 @@ export class Instance {
     )
   }
 
-  /** Level-triggered: the slots that should be there are those of the part that the copy plays now. */
-  private tendSlots(server: Server, kind: 'standby' | 'primary', slots: readonly string[]): void {
-    const missing = kind === 'primary' ? this.options.peers.filter((peer) => !slots.includes(slotName(peer))) : []
-    if (this.tending || (missing.length === 0 && (kind === 'primary' || slots.length === 0))) return
-    this.tending = true
-    this.inBackground(
-      'replication slots',
-      async () => (kind === 'primary' ? createMissingSlots(server, missing) : dropSlots(server)),
-      () => {
-        this.tending = false
-      },
-    )
-  }
-
-  private inBackground(what: string, run: (stop: AbortSignal) => Promise<void>, after: () => void = () => {}): void {
+  private inBackground(what: string, run: (stop: AbortSignal) => Promise<void>): void {
     const { signal } = this.background
-    run(signal)
-      .catch((error: unknown) => {
-        if (!signal.aborted && this.server?.running === true)
-          this.options.log?.warn({ group: this.options.group, failure: (error as Error).message }, `${what} failed`)
-      })
-      .finally(after)
+    void run(signal).catch((error: unknown) => {
+      if (!signal.aborted && this.server?.running === true)
+        this.options.log?.warn({ group: this.options.group, failure: (error as Error).message }, `${what} failed`)
+    })
   }
 
   private runningServer(toDo: string): Server {

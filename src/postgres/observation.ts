@@ -1,5 +1,5 @@
 import type { InstanceState, StandbyProgress } from '../replication/instance.ts'
-import { type Lsn, lsn, parseLsn } from '../replication/lsn.ts'
+import { type Lsn, lsn, parseLsn, zeroLsn } from '../replication/lsn.ts'
 import type { Server } from './server.ts'
 import type { NodeId } from './settings.ts'
 
@@ -11,6 +11,15 @@ export interface Known {
   /** Where the timeline of this primary begins. */
   readonly timelineBegin: Lsn
   readonly quiesced: { readonly target: NodeId; readonly lsn: Lsn } | null
+}
+
+export const nothingKnown: Known = {
+  synchronous: [],
+  synchronousSince: zeroLsn,
+  tailLsn: null,
+  quiesced: null,
+  // Not known: nobody counts as streaming from here.
+  timelineBegin: lsn(0xffff_ffff_ffff_ffffn),
 }
 
 export interface Observation {
