@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
 import { RigCluster } from '../rig/cluster.ts'
 import { Rig, rigObstacle } from '../rig/rig.ts'
 import { suffer } from './fault.ts'
@@ -25,6 +25,7 @@ describe.skipIf(obstacle !== undefined)('continuous replication on hosts', () =>
   test.each(matrix)(
     '$name: nothing acknowledged is lost, and service is back in time',
     async (fault) => {
+      onTestFailed(() => void process.stderr.write(`${cluster.lastLines(40)}\n`))
       const outcome = await suffer(cluster, fault, { mail: 'too' })
       const { verdict, mail } = outcome
       expect.soft(verdict.lost, 'acknowledged and absent').toEqual([])

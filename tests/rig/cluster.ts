@@ -36,27 +36,36 @@ export class RigCluster {
   /** From empty disks to a healthy cluster that clients can use. */
   static async create(rig: Rig, options: NodeOptions): Promise<RigCluster> {
     const cluster = new RigCluster(rig, options)
+    try {
+      await cluster.make()
+    } catch (cause) {
+      throw new Error(`the cluster could not be made: ${(cause as Error).message}\n${cluster.lastLines()}`, { cause })
+    }
+    return cluster
+  }
+
+  private async make(): Promise<void> {
+    const { rig, options } = this
     const secret = `${randomBytes(32).toString('hex')}\n`
     for (const host of memberNames) {
       writeFileSync(rig.pathOn(host, secretFile), secret, { mode: 0o600 })
       writeFileSync(rig.pathOn(host, configFile), nodeYaml(host, options))
-      await cluster.startDaemon(host)
+      await this.startDaemon(host)
     }
-    await until('the daemons to reach the cluster database', async () => (await cluster.status('node1')).storeReachable, { timeoutMs: 60_000 })
-    await cluster.handoff('node1', ['cluster', 'create', '--name', 'rig'])
+    await until('the daemons to reach the cluster database', async () => (await this.status('node1')).storeReachable, { timeoutMs: 60_000 })
+    await this.handoff('node1', ['cluster', 'create', '--name', 'rig'])
     await until(
       'every node to be up',
       async () => {
-        const { nodes } = await cluster.status('node1')
+        const { nodes } = await this.status('node1')
         return nodes.length === memberNames.length && nodes.every((node) => node.state === 'up')
       },
       { timeoutMs: 60_000 },
     )
-    await cluster.handoff('node1', ['storage-group', 'create', storageGroup, '--nodes', 'node1,node2', '--address', sqlAddress], 180_000)
-    await cluster.makeSqlClient()
-    if (options.mail) await cluster.makeMailServer()
-    await cluster.untilHealthy()
-    return cluster
+    await this.handoff('node1', ['storage-group', 'create', storageGroup, '--nodes', 'node1,node2', '--address', sqlAddress], 180_000)
+    await this.makeSqlClient()
+    if (options.mail) await this.makeMailServer()
+    await this.untilHealthy()
   }
 
   async startDaemon(host: MemberName): Promise<void> {
