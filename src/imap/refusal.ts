@@ -47,6 +47,11 @@ export function replyTo(error: unknown, log: ImapLog): string {
   return `NO [SERVERBUG] Internal error (log ${id})`
 }
 
+/** The mailbox is not there any more. */
+export function isGone(error: unknown): boolean {
+  return error instanceof HandoffError && responseCodes[error.code] === 'NONEXISTENT'
+}
+
 function bracketed(code: string | undefined): string {
   return code === undefined ? '' : `[${code}] `
 }

@@ -9,7 +9,7 @@ import { Cursor, SyntaxFault } from './cursor.ts'
 import type { LoginThrottle } from './login-throttle.ts'
 import type { NameEncoding } from './mailbox-name.ts'
 import { Output } from './output.ts'
-import { type ImapLog, replyTo } from './refusal.ts'
+import { type ImapLog, isGone, replyTo } from './refusal.ts'
 import type { SelectedMailbox } from './selected.ts'
 
 /** What all sessions of a listener share. */
@@ -211,6 +211,8 @@ export class Session {
       if (this.selected && (this.selected.changed || found.looks)) await this.update(found.expunges)
     } catch (error) {
       reply = replyTo(error, this.surroundings.log)
+      // RFC 2180 §3.3: a mailbox deleted by another session takes with it the sessions that have it selected.
+      if (this.selected && definition?.state === 'selected' && isGone(error)) this.bye('The selected mailbox has been deleted')
     } finally {
       clearInterval(keepAlive)
     }
