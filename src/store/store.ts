@@ -52,7 +52,12 @@ export interface Lease {
 
 export type WatchEvent =
   /** One revision, whole. In order, none missing, none twice. */
-  | { readonly kind: 'change'; readonly revision: bigint; readonly puts: readonly Entry[]; readonly deletes: readonly { readonly key: string; readonly modRevision: bigint }[] }
+  | {
+      readonly kind: 'change'
+      readonly revision: bigint
+      readonly puts: readonly Entry[]
+      readonly deletes: readonly { readonly key: string; readonly modRevision: bigint }[]
+    }
   /** Changes were missed that the store no longer has: this is the whole content, to rebuild from. */
   | { readonly kind: 'reset'; readonly revision: bigint; readonly entries: readonly Entry[] }
   /** The store was heard just now and, as far as it knows, nothing had been missed. Comes several times a second while it answers. */
