@@ -29,14 +29,18 @@ function session(number) {
     let sent = 0
     let count = 0
     const next = () => {
-      if (performance.now() > end) return socket.end('QUIT\r\n')
+      if (performance.now() > end) {
+        wanted = 'nothing'
+        socket.end('QUIT\r\n')
+        return
+      }
       sent = performance.now()
       wanted = 'go-ahead'
       socket.write(`MAIL FROM:<bench@example.net>\r\nRCPT TO:<${values.to}>\r\nDATA\r\n`)
     }
     socket.on('data', (chunk) => {
       text += chunk
-      if (!/^\d{3} .*\r\n$/m.test(text.slice(text.lastIndexOf('\r\n', text.length - 3) + 2))) return
+      if (!/(^|\r\n)\d{3} [^\r\n]*\r\n$/.test(text)) return
       if (wanted === 'greeting') {
         wanted = 'hello'
         socket.write('LHLO bench\r\n')
@@ -48,7 +52,7 @@ function session(number) {
         }
         wanted = 'reply'
         socket.write(`Message-ID: <${number}-${count++}-${process.pid}@bench>\r\nSubject: ${count}\r\n\r\n${body}.\r\n`)
-      } else {
+      } else if (wanted === 'reply') {
         if (text.startsWith('250')) latencies.push(performance.now() - sent)
         else refused++
         next()
