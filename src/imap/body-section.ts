@@ -1,4 +1,4 @@
-import type { MessagePart } from './account-store.ts'
+import type { MessagePart } from '../message/part.ts'
 import type { Partial, Section } from './fetch-items.ts'
 
 /**

@@ -12,7 +12,7 @@ export interface Partial {
 }
 
 export type FetchItem =
-  | { readonly kind: 'flags' | 'uid' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' | 'modseq' }
+  | { readonly kind: 'flags' | 'uid' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' | 'modseq' | 'emailId' | 'threadId' }
   | {
       readonly kind: 'section'
       readonly section: Section
@@ -32,6 +32,9 @@ const simple: Record<string, FetchItem> = {
   ENVELOPE: { kind: 'envelope' },
   BODYSTRUCTURE: { kind: 'bodyStructure' },
   MODSEQ: { kind: 'modseq' },
+  // RFC 8474 §5
+  EMAILID: { kind: 'emailId' },
+  THREADID: { kind: 'threadId' },
   // RFC 3501 §6.4.5: the old names are these sections; the answer bears the old name.
   RFC822: { kind: 'section', section: { part: [], text: 'all' }, peek: false, partial: undefined, label: 'RFC822' },
   'RFC822.HEADER': { kind: 'section', section: { part: [], text: 'header' }, peek: true, partial: undefined, label: 'RFC822.HEADER' },

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
-import type { AccountStore } from './account-store.ts'
+import type { AccountMail } from '../mailbox/account-mail.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import type { ImapLog } from './refusal.ts'
 import { type ImapLimits, Session, type SessionSurroundings } from './session.ts'
@@ -9,7 +9,7 @@ export interface ImapListenerOptions {
   /** The virtual name of the clustered mailbox server: greeting. */
   readonly name: string
   /** The store of the account that these credentials open; undefined: refused. */
-  readonly login: (username: string, password: string) => Promise<AccountStore | undefined>
+  readonly login: (username: string, password: string) => Promise<AccountMail | undefined>
   readonly log: ImapLog
   readonly tls?: SecureContextOptions
   /** `implicit`: TLS from the first byte (RFC 8314, port 993). */

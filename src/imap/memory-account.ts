@@ -1,4 +1,5 @@
-import type { AccountStore, FlagState, MailboxEntry, MessageContent } from './account-store.ts'
+import { matches } from './memory-search.ts'
+import type { AccountMail, FlagState, MailboxEntry, MessageContent } from '../mailbox/account-mail.ts'
 
 /** For tests of the protocol that need no database: an account in memory, with the same promises but those of durability. */
 
@@ -18,7 +19,7 @@ interface Box {
   readonly watchers: Set<() => void>
 }
 
-export interface MemoryAccount extends AccountStore {
+export interface MemoryAccount extends AccountMail {
   /** While set, every call waits: a database that is being handed over. */
   hold(): () => void
 }
@@ -71,6 +72,7 @@ export function memoryAccount(parse: (bytes: Buffer) => MessageContent['root']):
   }
 
   return {
+    accountId: '1',
     hold() {
       const { promise, resolve } = defer()
       gate = promise
@@ -130,7 +132,13 @@ export function memoryAccount(parse: (bytes: Buffer) => MessageContent['root']):
       each.recentFrom = each.uidNext
       return from
     },
-    messages: async (id, uids) => (await box(id)).messages.filter(({ uid }) => uids.includes(uid)).map((m) => ({ ...m, sizeBytes: m.bytes.length })),
+    messages: async (id, uids) =>
+      (await box(id)).messages
+        .filter(({ uid }) => uids.includes(uid))
+        .map((m) => ({ ...m, sizeBytes: m.bytes.length, emailId: `M${m.uid}`, threadId: `T${m.uid}` })),
+    structures: async (id, uids) => new Map((await box(id)).messages.filter(({ uid }) => uids.includes(uid)).map((m) => [m.uid, parse(m.bytes)])),
+    search: async (id, test) =>
+      (await box(id)).messages.filter((m) => matches(test, { ...m, sizeBytes: m.bytes.length }, { bytes: m.bytes, root: parse(m.bytes) })),
     content: async (id, uid) => {
       const found = (await box(id)).messages.find((m) => m.uid === uid)
       return found && { bytes: found.bytes, root: parse(found.bytes) }

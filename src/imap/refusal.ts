@@ -23,15 +23,8 @@ export interface ImapLog {
 /** Codes of our errors that mean more to a client than "not now". */
 const responseCodes: Readonly<Record<string, string>> = {
   MAILBOX_UNKNOWN: 'NONEXISTENT',
-  MAILBOX_MISSING: 'NONEXISTENT',
   MAILBOX_EXISTS: 'ALREADYEXISTS',
-  MAILBOX_NAME_INVALID: 'CANNOT',
-  MAILBOX_INVALID: 'CANNOT',
   MAILBOX_FIXED: 'CANNOT',
-  QUOTA_EXCEEDED: 'OVERQUOTA',
-  MESSAGE_TOO_LARGE: 'TOOBIG',
-  LOGIN_REFUSED: 'AUTHENTICATIONFAILED',
-  ACCOUNT_UNKNOWN: 'AUTHENTICATIONFAILED',
 }
 
 /** The one place where an error becomes a tagged reply. What the client cannot have caused is logged, and the reply names the entry. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { MessageContent } from './account-store.ts'
+import type { MessageContent } from '../mailbox/account-mail.ts'
 import { listenImap, type ListeningImap, type RawClient } from './fixture.ts'
 import { memoryAccount, type MemoryAccount } from './memory-account.ts'
 

@@ -1,4 +1,4 @@
-import type { AccountStore, FlagState, MailboxEntry, OpenedMailbox } from './account-store.ts'
+import type { AccountMail, FlagState, MailboxEntry, OpenedMailbox } from '../mailbox/account-mail.ts'
 import { SyntaxFault } from './cursor.ts'
 import type { Output } from './output.ts'
 import { type NumberRange, normaliseSet, resolveStar } from './sequence-set.ts'
@@ -109,9 +109,9 @@ export class SelectedMailbox {
   }
 
   /** Looks what has happened since `state` and tells it. */
-  async update(store: AccountStore, out: Output, telling: Telling): Promise<void> {
+  async update(store: AccountMail, out: Output, telling: Telling): Promise<void> {
     this.changed = false
-    let changes: Awaited<ReturnType<AccountStore['changesSince']>>
+    let changes: Awaited<ReturnType<AccountMail['changesSince']>>
     try {
       changes = await store.changesSince(this.mailbox.id, this.#state)
     } catch (error) {
@@ -144,7 +144,7 @@ export class SelectedMailbox {
     this.#gone.clear()
   }
 
-  async #tellArrivals(store: AccountStore, out: Output, arrived: readonly FlagState[], telling: Telling): Promise<void> {
+  async #tellArrivals(store: AccountMail, out: Output, arrived: readonly FlagState[], telling: Telling): Promise<void> {
     const recentFrom = this.readOnly || !telling.recent ? Infinity : await store.claimRecent(this.mailbox.id)
     for (const { uid } of arrived) {
       this.#uids.push(uid)

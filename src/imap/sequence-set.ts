@@ -44,14 +44,21 @@ export function normaliseSet(set: readonly NumberRange[]): NumberRange[] {
   return result
 }
 
-/** `1:3,7`. The order stays: COPYUID pairs the n-th source with the n-th destination (RFC 9051 §7.1). */
-export function formatSet(numbers: readonly number[]): string {
-  const parts: string[] = []
+/** Runs of successive numbers, in the order given. */
+export function rangesOf(numbers: readonly number[]): NumberRange[] {
+  const ranges: NumberRange[] = []
   for (let i = 0; i < numbers.length; ) {
     let j = i
     while (j + 1 < numbers.length && numbers[j + 1] === (numbers[j] as number) + 1) j++
-    parts.push(i === j ? `${numbers[i]}` : `${numbers[i]}:${numbers[j]}`)
+    ranges.push({ first: numbers[i] as number, last: numbers[j] as number })
     i = j + 1
   }
-  return parts.join(',')
+  return ranges
+}
+
+/** `1:3,7`. The order stays: COPYUID pairs the n-th source with the n-th destination (RFC 9051 §7.1). */
+export function formatSet(numbers: readonly number[]): string {
+  return rangesOf(numbers)
+    .map(({ first, last }) => (first === last ? `${first}` : `${first}:${last}`))
+    .join(',')
 }

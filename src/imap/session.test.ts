@@ -1,11 +1,11 @@
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
-import type { AccountStore } from './account-store.ts'
+import type { AccountMail } from '../mailbox/account-mail.ts'
 import { listenImap, type ListeningImap, RawClient } from './fixture.ts'
 
 /** These sessions log in, but never get as far as the store: what the grammar and the wire refuse. */
-const store = new Proxy({} as AccountStore, {
+const store = new Proxy({} as AccountMail, {
   get: (_target, name) => (name === 'then' ? undefined : () => Promise.reject(new Error('not of this test'))),
 })
 const login = async (username: string, password: string) => (username === 'ann' && password === 'pä"ss' ? store : undefined)

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
-import type { AccountStore } from './account-store.ts'
+import type { AccountMail } from '../mailbox/account-mail.ts'
 import { ByteQueue } from './byte-queue.ts'
 import { capabilities } from './capabilities.ts'
 import { type CommandDefinition, commands, type Run } from './command-table.ts'
@@ -18,7 +18,7 @@ export interface SessionSurroundings {
   readonly secureContext: SecureContext | undefined
   readonly tlsMode: 'starttls' | 'implicit'
   readonly clearTextLogin: 'refused' | 'allowed'
-  readonly login: (username: string, password: string) => Promise<AccountStore | undefined>
+  readonly login: (username: string, password: string) => Promise<AccountMail | undefined>
   readonly throttle: LoginThrottle
   readonly limits: ImapLimits
   readonly log: ImapLog
@@ -48,7 +48,7 @@ export class Session {
   encoding: NameEncoding = 'utf7'
   /** Extensions of ENABLE in force, CONDSTORE also by use (RFC 7162 §3.1). */
   readonly enabled = new Set<string>()
-  store: AccountStore | undefined
+  store: AccountMail | undefined
   selected: SelectedMailbox | undefined
   end: End | undefined
   #socket: Socket

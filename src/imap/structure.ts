@@ -1,4 +1,4 @@
-import type { EnvelopeAddress, MessageEnvelope, MessagePart } from './account-store.ts'
+import type { EnvelopeAddress, MessageEnvelope, MessagePart } from '../message/part.ts'
 import { nstring, quoteOrLiteral } from './respond.ts'
 
 /** ENVELOPE (RFC 9051 §7.5.2). */

@@ -1,8 +1,8 @@
-import type { AccountStore, MessageContent } from './account-store.ts'
+import type { AccountMail, MessageContent } from '../mailbox/account-mail.ts'
 import { memoryAccount } from './memory-account.ts'
 
 export interface TestAccount {
-  readonly store: AccountStore
+  readonly store: AccountMail
   close(): Promise<void>
 }
 

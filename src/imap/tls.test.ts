@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import type { AccountStore } from './account-store.ts'
+import type { AccountMail } from '../mailbox/account-mail.ts'
 import { listenImap, type ListeningImap, RawClient } from './fixture.ts'
 
 let tls: { cert: string; key: string }
 let directory: string
 let imap: ListeningImap | undefined
-const login = async (): Promise<AccountStore | undefined> => undefined
+const login = async (): Promise<AccountMail | undefined> => undefined
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'imap-tls-'))

@@ -71,8 +71,8 @@ test('imapflow: appends, lists, fetches, searches, flags, moves, and hears of ar
     await flow.noop()
     await idling
     const content = await flow.download('1', undefined)
-    expect(content.meta.expectedSize).toBeGreaterThan(0)
-    content.content.destroy()
+    expect(content.meta?.expectedSize).toBeGreaterThan(0)
+    content.content?.destroy()
   } finally {
     await flow.logout()
   }

@@ -1,4 +1,6 @@
-import type { FlagState, MessageContent, MessageEntry } from '../account-store.ts'
+import type { FlagState, MessageContent, MessageEntry } from '../../mailbox/account-mail.ts'
+import { assert } from '../../errors.ts'
+import type { MessageRoot } from '../../message/part.ts'
 import { findPart, partialOf, sectionBytes } from '../body-section.ts'
 import type { CommandDefinition } from '../command-table.ts'
 import type { Cursor } from '../cursor.ts'
@@ -48,6 +50,7 @@ interface FetchRequest {
 async function fetch(session: Session, { uids, by, items, changedSince }: FetchRequest): Promise<string> {
   const selected = selectedOf(session)
   const store = storeOf(session)
+  const needsStructure = items.some((item) => structureKinds.has(item.kind))
   const needsContent = items.some((item) => contentKinds.has(item.kind))
   const setsSeen = !selected.readOnly && items.some((item) => (item.kind === 'section' || item.kind === 'binary') && !item.peek)
   let missing = 0
@@ -58,15 +61,18 @@ async function fetch(session: Session, { uids, by, items, changedSince }: FetchR
     missing += wanted.length - entries.length
     if (changedSince !== undefined) entries = entries.filter((entry) => entry.modseq > changedSince)
     const seen = setsSeen ? await markSeen(session, selected, entries) : undefined
+    const uidsLeft = entries.map((entry) => entry.uid)
+    const structures = needsStructure && !needsContent ? await store.structures(selected.mailbox.id, uidsLeft) : undefined
     for (const entry of entries) {
       if (session.gone) break
       const content = needsContent ? await store.content(selected.mailbox.id, entry.uid) : undefined
-      if (needsContent && !content) {
+      const root = content?.root ?? structures?.get(entry.uid)
+      if ((needsContent && !content) || (needsStructure && !root)) {
         missing++
         continue
       }
       const state = seen?.get(entry.uid)
-      const written = writeItems({ session, selected, entry, content, items: state ? withFlags(items) : items, state: state ?? entry })
+      const written = writeItems({ session, selected, entry, content, root, items: state ? withFlags(items) : items, state: state ?? entry })
       unknownEncoding ||= written.unknownEncoding
       session.out.write([`* ${selected.sequenceOf(entry.uid)} FETCH (`, ...written.pieces, ')\r\n'])
       await session.out.ready()
@@ -80,7 +86,9 @@ async function fetch(session: Session, { uids, by, items, changedSince }: FetchR
   return 'OK FETCH completed'
 }
 
-const contentKinds: ReadonlySet<FetchItem['kind']> = new Set<FetchItem['kind']>(['envelope', 'body', 'bodyStructure', 'section', 'binary', 'binarySize'])
+/** Kept beside the message since its delivery. */
+const structureKinds: ReadonlySet<FetchItem['kind']> = new Set<FetchItem['kind']>(['envelope', 'body', 'bodyStructure'])
+const contentKinds: ReadonlySet<FetchItem['kind']> = new Set<FetchItem['kind']>(['section', 'binary', 'binarySize'])
 
 /** RFC 9051 §6.4.5: reading a body sets \Seen, and the new flags come with the answer. */
 async function markSeen(session: Session, selected: SelectedMailbox, entries: readonly MessageEntry[]): Promise<ReadonlyMap<number, FlagState>> {
@@ -100,6 +108,7 @@ interface Writing {
   readonly selected: SelectedMailbox
   readonly entry: MessageEntry
   readonly content: MessageContent | undefined
+  readonly root: MessageRoot | undefined
   readonly items: readonly FetchItem[]
   readonly state: FlagState
 }
@@ -124,8 +133,18 @@ function writeItems(writing: Writing): { readonly pieces: Piece[]; readonly unkn
   return { pieces, unknownEncoding }
 }
 
-function metadataItem(item: FetchItem, { selected, entry, state }: Writing): string {
+function metadataItem(item: FetchItem, { selected, entry, state, root }: Writing): string {
   switch (item.kind) {
+    case 'envelope':
+      return `ENVELOPE ${writeEnvelope(rootOf(root).envelope)}`
+    case 'body':
+      return `BODY ${writeStructure(rootOf(root), false)}`
+    case 'bodyStructure':
+      return `BODYSTRUCTURE ${writeStructure(rootOf(root), true)}`
+    case 'emailId':
+      return `EMAILID (${entry.emailId})`
+    case 'threadId':
+      return `THREADID (${entry.threadId})`
     case 'flags':
       return `FLAGS ${selected.flagsOf(state)}`
     case 'uid':
@@ -141,15 +160,14 @@ function metadataItem(item: FetchItem, { selected, entry, state }: Writing): str
   }
 }
 
+function rootOf(root: MessageRoot | undefined): MessageRoot {
+  assert(root !== undefined, 'a structure was asked for with the items that need it')
+  return root
+}
+
 /** undefined: a transfer encoding that we cannot undo. */
 function contentItem(item: FetchItem, { bytes, root }: MessageContent): Piece[] | undefined {
   switch (item.kind) {
-    case 'envelope':
-      return [`ENVELOPE ${writeEnvelope(root.envelope)}`]
-    case 'body':
-      return [`BODY ${writeStructure(root, false)}`]
-    case 'bodyStructure':
-      return [`BODYSTRUCTURE ${writeStructure(root, true)}`]
     case 'section': {
       const found = sectionBytes(bytes, root, item.section)
       return found === undefined ? [`${item.label} NIL`] : [`${item.label} `, ...literal(partialOf(found, item.partial))]

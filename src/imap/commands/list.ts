@@ -1,4 +1,4 @@
-import type { MailboxEntry } from '../account-store.ts'
+import type { MailboxEntry } from '../../mailbox/account-mail.ts'
 import type { CommandDefinition } from '../command-table.ts'
 import { type Cursor, SyntaxFault } from '../cursor.ts'
 import { canonicalName, matchesPattern, readPattern, separator, writeMailboxName } from '../mailbox-name.ts'

@@ -4,7 +4,7 @@ import { Refusal } from '../refusal.ts'
 import type { MessageSet, SelectedMailbox } from '../selected.ts'
 import { formatSet } from '../sequence-set.ts'
 import type { Session } from '../session.ts'
-import type { FlagChange } from '../account-store.ts'
+import type { FlagChange } from '../../mailbox/account-mail.ts'
 import { readFlags } from './append.ts'
 import { findMailbox, storeOf, takeMailbox } from './mailbox.ts'
 

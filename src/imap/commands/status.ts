@@ -1,4 +1,4 @@
-import type { MailboxStatus } from '../account-store.ts'
+import type { MailboxStatus } from '../../mailbox/account-mail.ts'
 import type { CommandDefinition } from '../command-table.ts'
 import { type Cursor, SyntaxFault } from '../cursor.ts'
 import { writeMailboxName } from '../mailbox-name.ts'

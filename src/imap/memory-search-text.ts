@@ -1,4 +1,5 @@
-import type { MessageContent, MessagePart } from './account-store.ts'
+import type { MessageContent } from '../mailbox/account-mail.ts'
+import type { MessagePart } from '../message/part.ts'
 import { fieldName, splitHeader } from './body-section.ts'
 import { months } from './cursor.ts'
 import { decodeTransferEncoding } from './transfer-encoding.ts'
