@@ -63,6 +63,14 @@ export const errorRegister = {
   ETCD_PORT_IN_USE: { when: 'Another process listens on the peer or client address of the managed etcd member.', remedy: "Stop the other process (`ss -ltnp` shows it; Debian's own service: `systemctl disable --now etcd`), or choose another port in store.members." },
   ETCD_FOREIGN_DATA: { when: "The data directory of the managed etcd member holds another member's or another cluster's data.", remedy: 'Move the directory away, or correct node, dataDirectory or store.members.' },
   ETCD_START_FAILED: { when: 'The managed etcd member ended while it was starting, or does not answer.', remedy: 'The message has the last lines of its log. It is started again by itself.' },
+  DATABASE_UNAVAILABLE: { when: 'A mailbox database was held or out of reach for longer than a command waits.', remedy: '`handoff copy status` and `handoff group list` show its storage group; the client may try again.' },
+  DATABASE_TOO_NEW: { when: 'The schema of a mailbox database was made by a newer version of the program.', remedy: 'Run the newer version of handoff-mailbox on every node.' },
+  ACCOUNT_EXISTS: { when: 'An account or alias with this address exists.', remedy: 'Choose another address; `handoff mailbox list` shows those taken.' },
+  ACCOUNT_UNKNOWN: { when: 'No account has this address.', remedy: '`handoff mailbox list` shows the accounts.' },
+  ACCOUNT_INVALID: { when: 'An address or a password cannot be taken.', remedy: 'The message says what is wrong with it.' },
+  MAILBOX_UNKNOWN: { when: 'A mailbox does not exist, or no longer.', remedy: 'List the mailboxes again.' },
+  MAILBOX_EXISTS: { when: 'A mailbox of this name exists.', remedy: 'Choose another name.' },
+  MAILBOX_FIXED: { when: 'INBOX was to be deleted.', remedy: 'Delete its messages instead.' },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorRegister
