@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { until } from './fixture.ts'
 import { Instance } from './instance.ts'
@@ -51,7 +53,7 @@ test('kill -9 of the postmaster is seen within 100 ms, also of one that was adop
   await a.instance.initialize({ epoch: 1 })
   const seen = async (instance: Instance): Promise<number> => {
     const exited = new Promise<number>((resolve) => instance.onExit(() => resolve(performance.now())))
-    const postmaster = Number((await import('node:fs')).readFileSync(`${a.directory}/data/postmaster.pid`, 'utf8').split('\n')[0])
+    const postmaster = Number(readFileSync(`${a.directory}/data/postmaster.pid`, 'utf8').split('\n')[0])
     const begun = performance.now()
     process.kill(postmaster, 'SIGKILL')
     return (await exited) - begun
@@ -90,6 +92,8 @@ test('a port in use, another cluster and a missing PostgreSQL are refused by nam
     code: 'POSTGRES_FOREIGN_DATA',
     message: expect.stringMatching(/^a refused: its data directory/) as string,
   })
+  writeFileSync(join(a.directory, 'data', 'PG_VERSION'), '14\n')
+  await expect(a.instance.startPrimary({ epoch: 1, synchronous: [] })).rejects.toMatchObject({ code: 'POSTGRES_VERSION_MISMATCH' })
   const missing = new Instance({ ...a.options, binDirectory: '/nowhere' })
   await expect(missing.startPrimary({ epoch: 1, synchronous: [] })).rejects.toMatchObject({ code: 'POSTGRES_MISSING' })
 })

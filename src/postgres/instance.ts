@@ -261,9 +261,9 @@ export class Instance {
         upstreamEpoch: options.upstreamEpoch,
         signal,
         seed: () => this.seedFrom(options.upstream, options.onProgress, signal),
-        start: async () => {
+        start: async (timeline) => {
           await this.runStandby(options.upstream, signal)
-          await this.streams(signal)
+          await this.streams(timeline, signal)
         },
         stop: () => this.endServer(),
         onFallback: (why) => this.options.log?.warn({ group: this.options.group, failure: why }, 'the copy is seeded anew'),
@@ -416,12 +416,12 @@ export class Instance {
     await waitFor(() => !isRunning(process), { timeoutMs, what: 'PostgreSQL to end' }).catch(() => {})
   }
 
-  private async streams(signal: AbortSignal): Promise<void> {
+  private async streams(timeline: number, signal: AbortSignal): Promise<void> {
     await waitFor(
       async () => {
         const state = await this.observe()
         if (state.kind === 'stopped') throw new HandoffError('POSTGRES_START_FAILED', `PostgreSQL of ${this.options.group} ended while it began to follow`)
-        return state.kind === 'standby' && state.streaming
+        return state.kind === 'standby' && state.streaming && state.timeline >= timeline
       },
       { timeoutMs: 15_000, everyMs: 20, signal, what: `the copy of ${this.options.group} to follow the active one` },
     )

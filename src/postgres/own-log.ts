@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, constants, existsSync, mkdirSync, openSync, readdirSync, readSync, writeFileSync } from 'node:fs'
+import { chownSync, closeSync, copyFileSync, constants, existsSync, mkdirSync, openSync, readdirSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatLsn, type Lsn, parseLsn } from '../replication/lsn.ts'
 import { type ControlData, readControlData } from './control-data.ts'
@@ -139,6 +139,15 @@ export async function saveTail(
     segments: tail.map((segment) => segment.name),
   }
   writeFileSync(join(directory, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`)
+  return directory
+}
+
+/** The whole log directory, for a data directory that cannot tell where it parts. */
+export async function saveWholeLog(context: ServerContext, epoch: number): Promise<string> {
+  const { layout, user } = context
+  const directory = freshDirectory(layout.divergent, epoch)
+  if (user.change) chownSync(directory, user.uid, user.gid)
+  await runProgram('cp', ['-a', '--reflink=auto', join(layout.data, 'pg_wal'), directory], { user, timeoutMs: 10 * 60_000 })
   return directory
 }
 

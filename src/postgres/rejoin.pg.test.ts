@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { until } from './fixture.ts'
@@ -114,11 +114,33 @@ test('where rewind cannot, the copy is seeded anew, its tail saved', async () =>
   expect(readdirSync(a.directory)).not.toContain('data.replaced')
 })
 
+test('a data directory whose log cannot be read is seeded anew, and all of its log is kept', async () => {
+  const [a, b] = await pair()
+  await a.instance.stop({ mode: 'immediate' })
+  await b.instance.promote({ epoch: 2 })
+  rmSync(join(a.directory, 'data', 'global', 'pg_control'))
+  const back = await a.instance.rejoin({ upstream: b.upstream, upstreamEpoch: 2 })
+  expect(back.rejoin).toMatchObject({ way: 'reseeded', logEndLsn: null, savedTo: join(a.directory, 'divergent', '2') })
+  expect(readdirSync(join(a.directory, 'divergent', '2', 'pg_wal')).length).toBeGreaterThan(0)
+})
+
+test('a tail that cannot be saved is not deleted', async () => {
+  const [a, b] = await pair()
+  await b.instance.stop({ mode: 'immediate' })
+  await writeDivergentTail(a)
+  await a.instance.stop({ mode: 'immediate' })
+  await b.instance.startStandby({ upstream: a.upstream })
+  await b.instance.promote({ epoch: 2 })
+  rmSync(join(a.directory, 'divergent'), { recursive: true })
+  writeFileSync(join(a.directory, 'divergent'), 'in the way')
+  await expect(a.instance.rejoin({ upstream: b.upstream, upstreamEpoch: 2 })).rejects.toThrow(/cannot be saved/)
+  expect(await a.instance.inspect()).toMatchObject({ kind: 'stopped', wasPrimary: true })
+})
+
 test('a rewind that was interrupted counts as no copy at all', async () => {
   const [a, b] = await pair()
   await a.instance.stop({ mode: 'immediate' })
   await b.instance.promote({ epoch: 2 })
-  const { writeFileSync } = await import('node:fs')
   writeFileSync(join(a.directory, 'rewind.unfinished'), '')
   expect(await new Instance(a.options).inspect()).toEqual({ kind: 'absent' })
   expect(await a.instance.seed({ upstream: b.upstream })).toMatchObject({ kind: 'standby' })

@@ -4,7 +4,7 @@ import { HandoffError } from '../errors.ts'
 import { formatLsn, type Lsn, parseLsn } from '../replication/lsn.ts'
 import { checkVersion } from './control-data.ts'
 import { writeOwnFile } from './layout.ts'
-import { beginningOfTimeline, type OwnLog, readOwnLog, saveTail } from './own-log.ts'
+import { beginningOfTimeline, type OwnLog, readOwnLog, saveTail, saveWholeLog } from './own-log.ts'
 import { runProgram } from './program.ts'
 import { type ServerContext, writePart } from './server.ts'
 import { connectionString, type Upstream } from './settings.ts'
@@ -28,8 +28,8 @@ export interface RejoinOptions {
   readonly signal: AbortSignal
   /** Replace the data directory by a whole new copy. */
   readonly seed: () => Promise<void>
-  /** Start as standby, and see it follow. */
-  readonly start: () => Promise<void>
+  /** Start as standby, and see it follow on this timeline: a copy that cannot follow there may stream an older one for a moment. */
+  readonly start: (timeline: number) => Promise<void>
   readonly stop: () => Promise<void>
   /** Told why a cheaper way was given up. */
   readonly onFallback: (why: string) => void
@@ -43,9 +43,11 @@ export async function rejoinData(context: ServerContext, options: RejoinOptions)
   const { layout, user } = context
   await checkVersion(options.binDirectory, layout.data, user)
   const other = await readUpstream(context, options)
+  const timeline = other.line.at(-1)?.id ?? 1
   let own: OwnLog | null = null
   let fork: Lsn | null = null
   let savedTo: string | null = null
+  let saving = false
   const outcome = (way: Rejoined['way']): Rejoined => ({
     way,
     logEndLsn: own === null ? null : formatLsn(own.endLsn),
@@ -64,25 +66,33 @@ export async function rejoinData(context: ServerContext, options: RejoinOptions)
     fork = found === null ? null : (found.lsn ?? other.endLsn)
     if (fork !== null && own.endLsn <= fork) {
       writeOwnFile(join(layout.data, 'standby.signal'), '', user)
-      await options.start()
+      await options.start(timeline)
       return outcome('started')
     }
-    if (fork !== null) savedTo = await saveTail(context, { ...options, own, fork, epoch: options.upstreamEpoch })
+    if (fork !== null) {
+      saving = true
+      savedTo = await saveTail(context, { ...options, own, fork, epoch: options.upstreamEpoch })
+      saving = false
+    }
     if (fork !== null && found?.lsn != null && !twin) {
       await rewind(context, options)
-      await options.start()
+      await options.start(timeline)
       return outcome('rewound')
     }
   } catch (error) {
     options.signal.throwIfAborted()
+    // What could not be saved is not deleted.
+    if (saving) throw unsaved(context, error)
     if (error instanceof HandoffError && error.code === 'POSTGRES_FOREIGN_DATA') throw error
     if (error instanceof HandoffError && error.code === 'POSTGRES_PORT_IN_USE') throw error
     options.onFallback((error as Error).message)
     await options.stop()
     await readUpstream(context, options) // still there? If not, it is not this copy that is broken.
   }
+  // Neither way told what this log has that the other has not: all of it is kept.
+  if (savedTo === null) savedTo = await saveWholeLog(context, options.upstreamEpoch).catch((error: unknown) => Promise.reject(unsaved(context, error)))
   await options.seed()
-  await options.start()
+  await options.start(timeline)
   return outcome('reseeded')
 }
 
@@ -154,6 +164,15 @@ async function rewind(context: ServerContext, options: RejoinOptions): Promise<v
   })
   writeOwnFile(join(layout.data, 'standby.signal'), '', user)
   rmSync(layout.unfinishedMark, { force: true })
+}
+
+function unsaved(context: ServerContext, cause: unknown): HandoffError {
+  const full = /ENOSPC|No space left/.test(String((cause as Error).message))
+  return new HandoffError(
+    full ? 'POSTGRES_DISK_FULL' : 'POSTGRES_PROGRAM_FAILED',
+    `the divergent log of ${context.settings.group} cannot be saved to "${context.layout.divergent}": ${(cause as Error).message}`,
+    { cause, remedy: 'Make room there; nothing is deleted before it is saved. It is tried again by itself.' },
+  )
 }
 
 const foreign = (context: ServerContext, options: RejoinOptions, found: string, wanted: string): HandoffError =>

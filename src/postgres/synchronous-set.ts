@@ -2,7 +2,7 @@ import { type Lsn, parseLsn } from '../replication/lsn.ts'
 import type { Server } from './server.ts'
 import { withSession } from './session.ts'
 import { type NodeId, type Part, parseStandbyNames, renderStandbyNames } from './settings.ts'
-import { waitFor } from './wait.ts'
+import { pause, waitFor } from './wait.ts'
 
 type PrimaryPart = Extract<Part, { kind: 'primary' }>
 
@@ -56,13 +56,27 @@ export function order(current: readonly string[], wanted: readonly string[]): st
 
 /**
  * No longer waits for the others. Nothing has to be proven: an older list only waits for more. An empty list is noticed by the
- * checkpointer, which releases everybody; with some left, a walsender releases at the next answer of its standby, so one is provoked.
+ * checkpointer, which releases everybody; with some left, a walsender releases at the next answer of its standby, and those come
+ * once a second when nothing is written. So answers are provoked.
  */
 export function shrinkSynchronousSet(server: Server, part: PrimaryPart, nodes: readonly NodeId[]): PrimaryPart {
   const next = { ...part, standbyNames: renderStandbyNames(order(parseStandbyNames(part.standbyNames), nodes)) }
   server.apply(next)
-  if (nodes.length > 0) void server.control.query(`select pg_logical_emit_message(true, 'handoff', 'synchronous set changed')`).catch(() => {})
+  if (nodes.length > 0) void provokeAnswers(server)
   return next
+}
+
+/** Writes a little log while somebody waits. More than once: a walsender may answer the first before it has read the new list. */
+async function provokeAnswers(server: Server): Promise<void> {
+  const end = performance.now() + 1000
+  while (performance.now() < end && server.running) {
+    await server.control
+      .query(
+        `select pg_logical_emit_message(true, 'handoff', 'synchronous set changed') where exists (select from pg_stat_activity where wait_event = 'SyncRep')`,
+      )
+      .catch(() => {}) // the next round tries again, and so does whoever uses the session next
+    await pause(10)
+  }
 }
 
 /** A position at or after the end of every commit that may not have waited. */
