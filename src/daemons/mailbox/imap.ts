@@ -1,11 +1,22 @@
-import type { Mail } from './mail.ts'
+import { createImapListener } from '../../imap/listener.ts'
+import { firstFound, type Mail } from './mail.ts'
 import type { SessionListener } from './server-listeners.ts'
 
-/** Stands in for the IMAP listener until it is there: says so in IMAP's own words and closes. */
-export function createImap(_mail: Mail, server: string, _tls: 'starttls' | 'implicit'): SessionListener {
-  return {
-    attach: (socket) => void socket.end(`* BYE ${server} has no IMAP yet\r\n`),
-    drain: async () => {},
-    sessionCount: () => 0,
-  }
+/** The IMAP listener of one server: whoever's credentials a database of that server knows gets that account. */
+export function createImap(mail: Mail, server: string, tlsMode: 'starttls' | 'implicit'): SessionListener {
+  const { options, certificate, log } = mail
+  return createImapListener({
+    name: server,
+    tls: certificate,
+    tlsMode,
+    clearTextLogin: options.clearTextLogin,
+    sessionsMax: options.sessionsMax,
+    limits: { appendBytesMax: options.messageBytesMax },
+    log,
+    login: (username, password) =>
+      firstFound(mail.databasesOf(server), async (database) => {
+        const account = await database.authenticate(username, password)
+        return account && database.account(account.accountId)
+      }),
+  })
 }

@@ -3,6 +3,7 @@ import { scrypt as scryptCallback, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Logger } from 'pino'
 import type { DatabaseMount } from '../../mount/mounts.ts'
+import type { AccountMail } from '../../mailbox/account-mail.ts'
 import type { DeliveryOutcome, Submitter } from '../../smtp/delivery.ts'
 
 const scrypt = promisify(scryptCallback) as (p: string, s: string, n: number) => Promise<Buffer>
@@ -18,6 +19,8 @@ export interface MailDatabase {
   listAccounts(): Promise<readonly { readonly address: string; readonly accountId: string }[]>
   /** One transaction for all recipients; exactly once for each key and recipient. */
   deliver(request: { readonly deliveryKey: string; readonly message: Buffer; readonly accountIds: readonly string[] }): Promise<readonly DeliveryOutcome[]>
+  /** The mail of one account, for IMAP. */
+  account(accountId: string): AccountMail
   /** A change that another process committed. */
   hear(change: unknown): void
   close(): Promise<void>
@@ -102,6 +105,9 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
       await run((c) => c.query('insert into delivered select $1, unnest($2::bigint[]), $3 on conflict do nothing', [deliveryKey, accountIds, message]))
       options.publish?.({ accountIds })
       return accountIds.map(() => ({ kind: 'delivered' }))
+    },
+    account() {
+      throw new Error('the mail store is not there yet')
     },
     hear() {},
     close: () => pool.end(),
