@@ -1,0 +1,70 @@
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { identify, isRunning, type ProcessId } from './processes.ts'
+
+/** Held by this process until `release` or its end. */
+export interface LockFile {
+  release(): void
+}
+
+/**
+ * Takes a lock that dies with its holder: the file names the process that has it.
+ * @returns the holder's identity when another process has it
+ */
+export function takeLock(file: string): LockFile | { readonly holder: ProcessId } {
+  const own = identify(process.pid) as ProcessId
+  const draft = `${file}.${own.pid}`
+  writeFileSync(draft, `${own.pid} ${own.startTicks}\n`, { mode: 0o600 })
+  try {
+    for (;;) {
+      try {
+        linkSync(draft, file) // atomic, and the file is never seen without its content
+        return { release: () => releaseIfOwn(file, own) }
+      } catch (failure) {
+        if ((failure as NodeJS.ErrnoException).code !== 'EEXIST') throw failure
+      }
+      const holder = readHolder(file)
+      if (holder !== null && isRunning(holder) && holder.pid !== own.pid) return { holder }
+      clearStale(file, holder, own)
+    }
+  } finally {
+    unlinkSync(draft)
+  }
+}
+
+/** Moves a dead holder's file away. Two may do so at once: whoever has moved a living holder's file puts it back. */
+function clearStale(file: string, stale: ProcessId | null, own: ProcessId): void {
+  const aside = `${file}.${own.pid}.stale`
+  try {
+    renameSync(file, aside)
+  } catch {
+    return
+  }
+  const moved = readHolder(aside)
+  if (moved !== null && moved.pid !== stale?.pid && isRunning(moved)) {
+    try {
+      linkSync(aside, file)
+    } catch {
+      // a third one has it by now; the next round tells who
+    }
+  }
+  unlinkSync(aside)
+}
+
+function readHolder(file: string): ProcessId | null {
+  try {
+    const [pid, startTicks] = readFileSync(file, 'utf8').trim().split(' ')
+    return pid === undefined || startTicks === undefined || !/^\d+$/.test(pid) ? null : { pid: Number(pid), startTicks }
+  } catch {
+    return null
+  }
+}
+
+function releaseIfOwn(file: string, own: ProcessId): void {
+  const holder = readHolder(file)
+  if (holder?.pid !== own.pid || holder.startTicks !== own.startTicks) return
+  try {
+    unlinkSync(file)
+  } catch {
+    // gone already
+  }
+}
