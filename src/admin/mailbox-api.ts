@@ -39,7 +39,7 @@ export interface ServiceHealth {
   readonly databases: readonly { readonly name: string; readonly epoch: number; readonly held: boolean; readonly ready: boolean; readonly error?: string }[]
 }
 
-const statusOf: Partial<Record<ErrorCode, number>> = { REQUEST_INVALID: 400, DATABASE_UNKNOWN: 404 }
+const statusOf: Partial<Record<ErrorCode, number>> = { REQUEST_INVALID: 400, ACCOUNT_INVALID: 400, DATABASE_UNKNOWN: 404 }
 
 /** The one place where an error becomes an HTTP answer: RFC 9457 problem details, with our code, cause and remedy. */
 export function problemOf(error: unknown): { readonly status: number; readonly body: object } {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { HandoffError } from '../errors.ts'
+import { type ErrorCode, HandoffError } from '../errors.ts'
 
 /** An SMTP reply with its enhanced status code (RFC 3463, RFC 5248). */
 export interface Reply {
@@ -30,11 +30,9 @@ export const refusals = {
 } as const
 
 /** Error codes of the mail store and the mount that mean something else than "try again later". */
-const replyOfCode: Readonly<Record<string, Omit<Reply, 'text'> & { readonly text: string }>> = {
-  MAILBOX_OVER_QUOTA: { code: 452, enhanced: '4.2.2', text: 'Mailbox is full' },
-  MAILBOX_UNKNOWN: { code: 550, enhanced: '5.1.1', text: 'No such mailbox here' },
+const replyOfCode: Readonly<Partial<Record<ErrorCode, Reply>>> = {
   ACCOUNT_UNKNOWN: { code: 550, enhanced: '5.1.1', text: 'No such mailbox here' },
-  MESSAGE_TOO_BIG: { code: 552, enhanced: '5.3.4', text: 'Message is too large for this mailbox' },
+  MAILBOX_UNKNOWN: { code: 550, enhanced: '5.1.1', text: 'No such mailbox here' },
 }
 
 export type LogError = (fields: { readonly id: string; readonly err: unknown }, message: string) => void
