@@ -6,6 +6,8 @@ import { createImapListener, type ImapListener, type ImapListenerOptions } from 
 export interface ListeningImap {
   readonly port: number
   readonly listener: ImapListener
+  /** The server's ends of the connections, in the order of their coming. */
+  readonly accepted: readonly Socket[]
   client(): Promise<RawClient>
   close(): Promise<void>
 }
@@ -20,7 +22,11 @@ export async function listenImap(options: Pick<ImapListenerOptions, 'login'> & P
     log,
     ...options,
   })
-  const server = createServer({ pauseOnConnect: true }, (socket) => listener.attach(socket)).listen(0, '127.0.0.1')
+  const accepted: Socket[] = []
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    accepted.push(socket)
+    listener.attach(socket)
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   const port = address !== null && typeof address === 'object' ? address.port : 0
@@ -28,6 +34,7 @@ export async function listenImap(options: Pick<ImapListenerOptions, 'login'> & P
   return {
     port,
     listener,
+    accepted,
     async client() {
       const client = new RawClient(connect(port, '127.0.0.1'))
       clients.push(client)

@@ -93,6 +93,31 @@ test('drain says BYE to idle sessions and resolves when they are gone', async ()
   expect(imap.listener.sessionCount()).toBe(0)
 })
 
+test('a client that sends without reading is not read from, and others are served', async () => {
+  imap = await listenImap({ login })
+  const greedy = connect(imap.port, '127.0.0.1')
+  greedy.on('error', () => {})
+  greedy.pause()
+  const bytes = 64 * 1024 * 1024
+  greedy.write(Buffer.alloc(bytes, 'a NOOP\r\n'))
+  const other = await imap.client()
+  // The kernel's buffers fill, then nothing moves: the server holds neither the commands nor the replies.
+  let read = -1
+  await expect
+    .poll(
+      async () => {
+        expect(await other.reply('NOOP')).toBe('OK NOOP completed')
+        const before = read
+        read = imap?.accepted[0]?.bytesRead ?? 0
+        return read > 0 && read === before
+      },
+      { interval: 200, timeout: 15_000 },
+    )
+    .toBe(true)
+  expect(read).toBeLessThan(bytes / 2)
+  greedy.destroy()
+})
+
 const noise = fc.array(
   fc.oneof(
     fc.constantFrom(

@@ -73,7 +73,7 @@ export class Session {
 
   /** The client is not there any more: no use in working for it. */
   get gone(): boolean {
-    return this.#socket.destroyed || this.queue.ended
+    return this.#socket.destroyed
   }
 
   get mayLogin(): boolean {

@@ -92,6 +92,8 @@ async function storeFlags(
   const { by, change, silent } = request
   const uids = selected.resolve(request.set, by)
   if (uids.length === 0) return 'OK STORE completed'
+  // .SILENT leaves out what the client has just set, not what others have changed: they are told first.
+  if (silent && selected.changed) await session.update(false)
   const { updated, unchangedSinceFailed } = await storeOf(session).storeFlags(selected.mailbox.id, uids, change)
   const condstore = session.enabled.has('CONDSTORE')
   for (const state of updated) {
