@@ -1,4 +1,5 @@
-import type { AccountMail, MessageContent } from '../mailbox/account-mail.ts'
+import type { AccountMail } from '../mailbox/account-mail.ts'
+import { parseKnown } from './memory-parse.ts'
 import { memoryAccount } from './memory-account.ts'
 
 export interface TestAccount {
@@ -7,5 +8,5 @@ export interface TestAccount {
 }
 
 export async function openTestAccount(): Promise<TestAccount> {
-  return { store: memoryAccount(() => ({}) as MessageContent['root']), close: async () => {} }
+  return { store: memoryAccount(parseKnown), close: async () => {} }
 }
