@@ -150,7 +150,8 @@ export class Liveness {
     for (const peer of peers) {
       const state = this.peers.get(peer.node)
       if (state !== undefined) state.peer = peer
-      else if (peer.node !== this.options.self) this.peers.set(peer.node, { peer, heard: null, byNetwork: new Map(), formerBoots: new Set(), since: now, lateMs: 0, lateAt: now, silent: false })
+      else if (peer.node !== this.options.self)
+        this.peers.set(peer.node, { peer, heard: null, byNetwork: new Map(), formerBoots: new Set(), since: now, lateMs: 0, lateAt: now, silent: false })
     }
   }
 
@@ -216,7 +217,9 @@ export class Liveness {
       sentWallMs: wallMs,
       echo: Object.fromEntries([...this.peers].flatMap(([id, state]) => (state.heard === null ? [] : [[id, state.heard.last.seq]]))),
       silent: [...this.peers.values()].filter((state) => state.silent).map((state) => state.peer.node),
-      heardMs: Object.fromEntries([...this.peers].map(([id, state]) => [id, Object.fromEntries([...state.byNetwork].map(([network, { at }]) => [network, Math.round(now - at)]))])),
+      heardMs: Object.fromEntries(
+        [...this.peers].map(([id, state]) => [id, Object.fromEntries([...state.byNetwork].map(([network, { at }]) => [network, Math.round(now - at)]))]),
+      ),
       agentAgeMs: this.agentAt === null ? null : Math.round(now - this.agentAt),
       payload: this.payload,
       released: this.released,

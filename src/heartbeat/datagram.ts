@@ -73,6 +73,7 @@ function isHeartbeat(value: unknown): value is Heartbeat {
     Object.values(value['heardMs']).every(isObject) &&
     (value['agentAgeMs'] === null || typeof value['agentAgeMs'] === 'number') &&
     isRecords(value['released']) &&
-    (payload === null || (isObject(payload) && isRecords(payload['copies']) && isRecords(payload['asks']) && isRecords(payload['promises']) && isRecords(payload['serving'])))
+    (payload === null ||
+      (isObject(payload) && isRecords(payload['copies']) && isRecords(payload['asks']) && isRecords(payload['promises']) && isRecords(payload['serving'])))
   )
 }

@@ -10,4 +10,5 @@ export function urgentPayload(payload: HeartbeatPayload | null): string {
 }
 
 /** The same for what a peer says: judgement and releases count too. */
-export const urgentHeartbeat = (heartbeat: Heartbeat): string => `${heartbeat.silent.join()} ${JSON.stringify(heartbeat.released)} ${urgentPayload(heartbeat.payload)}`
+export const urgentHeartbeat = (heartbeat: Heartbeat): string =>
+  `${heartbeat.silent.join()} ${JSON.stringify(heartbeat.released)} ${urgentPayload(heartbeat.payload)}`

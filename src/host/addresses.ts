@@ -33,10 +33,15 @@ export function runCommand(program: string, args: readonly string[], timeoutMs =
 export async function assignedAddresses(only?: string): Promise<AssignedAddress[]> {
   const { code, stdout } = await runCommand('ip', ['-j', 'addr', 'show', ...(only === undefined ? [] : ['to', only])])
   if (code !== 0 || stdout.trim() === '') return []
-  const interfaces = JSON.parse(stdout) as { readonly ifname?: string; readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[] }[]
+  const interfaces = JSON.parse(stdout) as {
+    readonly ifname?: string
+    readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[]
+  }[]
   return interfaces.flatMap((one) =>
     (one.addr_info ?? []).flatMap((info) =>
-      one.ifname === undefined || info.local === undefined || info.prefixlen === undefined ? [] : [{ address: info.local, prefix: info.prefixlen, interface: one.ifname }],
+      one.ifname === undefined || info.local === undefined || info.prefixlen === undefined
+        ? []
+        : [{ address: info.local, prefix: info.prefixlen, interface: one.ifname }],
     ),
   )
 }
@@ -50,7 +55,9 @@ export async function removeAddress(address: string): Promise<{ readonly removed
   const gone = /Cannot assign requested address/ // somebody else was first
   return {
     removed: results.filter(({ result }) => result.code === 0).map(({ one }) => one),
-    failed: results.filter(({ result }) => result.code !== 0 && !gone.test(result.stderr)).map(({ one, result }) => `${one.address} on ${one.interface}: ${result.stderr}`),
+    failed: results
+      .filter(({ result }) => result.code !== 0 && !gone.test(result.stderr))
+      .map(({ one, result }) => `${one.address} on ${one.interface}: ${result.stderr}`),
   }
 }
 

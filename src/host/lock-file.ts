@@ -22,7 +22,7 @@ export function takeLock(file: string): LockFile | { readonly holder: ProcessId 
       } catch (failure) {
         if ((failure as NodeJS.ErrnoException).code !== 'EEXIST') throw failure
       }
-      const holder = readHolder(file)
+      const holder = lockHolder(file)
       if (holder !== null && isRunning(holder) && holder.pid !== own.pid) return { holder }
       clearStale(file, holder, own)
     }
@@ -39,7 +39,7 @@ function clearStale(file: string, stale: ProcessId | null, own: ProcessId): void
   } catch {
     return
   }
-  const moved = readHolder(aside)
+  const moved = lockHolder(aside)
   if (moved !== null && moved.pid !== stale?.pid && isRunning(moved)) {
     try {
       linkSync(aside, file)
@@ -50,7 +50,8 @@ function clearStale(file: string, stale: ProcessId | null, own: ProcessId): void
   unlinkSync(aside)
 }
 
-function readHolder(file: string): ProcessId | null {
+/** The process that the lock file names, running or not. */
+export function lockHolder(file: string): ProcessId | null {
   try {
     const [pid, startTicks] = readFileSync(file, 'utf8').trim().split(' ')
     return pid === undefined || startTicks === undefined || !/^\d+$/.test(pid) ? null : { pid: Number(pid), startTicks }
@@ -60,7 +61,7 @@ function readHolder(file: string): ProcessId | null {
 }
 
 function releaseIfOwn(file: string, own: ProcessId): void {
-  const holder = readHolder(file)
+  const holder = lockHolder(file)
   if (holder?.pid !== own.pid || holder.startTicks !== own.startTicks) return
   try {
     unlinkSync(file)
