@@ -68,6 +68,8 @@ export function createImapListener(options: ImapListenerOptions): ImapListener {
         socket.end(`* BYE ${draining ? 'Server is moving, please reconnect' : 'Too many connections'}\r\n`)
         return
       }
+      // Replies are short and awaited; Nagle's algorithm would hold them back.
+      socket.setNoDelay(true)
       const session = new Session(socket, surroundings)
       sessions.add(session)
       void session.run().finally(() => {

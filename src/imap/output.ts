@@ -12,6 +12,7 @@ export class Output {
   #socket: Duplex
   #gathered = ''
   #mustDrain = false
+  #corked = false
 
   constructor(socket: Duplex) {
     this.#socket = socket
@@ -73,8 +74,28 @@ export class Output {
     await this.ready()
   }
 
+  /** Resolves when everything has left for the network; before another layer takes the connection over. */
+  async written(): Promise<void> {
+    this.send()
+    const socket = this.#socket
+    if (!socket.destroyed && !socket.writableEnded) await new Promise<void>((resolve) => socket.write('', () => resolve()))
+  }
+
   #put(data: string | Buffer): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#cork()
     if (!this.#socket.write(data)) this.#mustDrain = true
+  }
+
+  /** A literal and what stands around it leave as one packet. */
+  #cork(): void {
+    if (this.#corked) return
+    const socket = this.#socket
+    socket.cork()
+    this.#corked = true
+    process.nextTick(() => {
+      this.#corked = false
+      socket.uncork()
+    })
   }
 }

@@ -164,7 +164,7 @@ export class Session {
   async startTls(): Promise<void> {
     this.#socket.pause()
     this.queue.clear()
-    await this.out.flush()
+    await this.out.written()
     this.#startTls()
   }
 

@@ -1,5 +1,5 @@
 import type { AccountMail } from '../mailbox/account-mail.ts'
-import { parseKnown } from './memory-parse.ts'
+import { parseMessage } from '../message/structure.ts'
 import { memoryAccount } from './memory-account.ts'
 
 export interface TestAccount {
@@ -8,5 +8,5 @@ export interface TestAccount {
 }
 
 export async function openTestAccount(): Promise<TestAccount> {
-  return { store: memoryAccount(parseKnown), close: async () => {} }
+  return { store: memoryAccount(parseMessage), close: async () => {} }
 }
