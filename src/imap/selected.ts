@@ -1,4 +1,4 @@
-import type { AccountMail, FlagState, MailboxEntry, OpenedMailbox } from '../mailbox/account-mail.ts'
+import type { AccountMail, FlagState, MailboxEntry, MessageContent, OpenedMailbox } from '../mailbox/account-mail.ts'
 import { SyntaxFault } from './cursor.ts'
 import type { Output } from './output.ts'
 import { type NumberRange, normaliseSet, resolveStar } from './sequence-set.ts'
@@ -35,6 +35,8 @@ export class SelectedMailbox {
   /** Set by the store's watch, or when a change has been made; a change between sessions is looked for only then. */
   changed = false
   saved: ReadonlySet<number> = new Set()
+  /** The message read last, for clients that fetch a large one piece by piece: a UID's content never changes. */
+  kept: { readonly uid: number; readonly content: MessageContent } | undefined
   #uids: number[]
   #uidNext: number
   #state: number

@@ -65,7 +65,7 @@ async function fetch(session: Session, { uids, by, items, changedSince }: FetchR
     const structures = needsStructure && !needsContent ? await store.structures(selected.mailbox.id, uidsLeft) : undefined
     for (const entry of entries) {
       if (session.gone) break
-      const content = needsContent ? await store.content(selected.mailbox.id, entry.uid) : undefined
+      const content = needsContent ? await readContent(session, selected, entry, items) : undefined
       const root = content?.root ?? structures?.get(entry.uid)
       if ((needsContent && !content) || (needsStructure && !root)) {
         missing++
@@ -89,6 +89,17 @@ async function fetch(session: Session, { uids, by, items, changedSince }: FetchR
 /** Kept beside the message since its delivery. */
 const structureKinds: ReadonlySet<FetchItem['kind']> = new Set<FetchItem['kind']>(['envelope', 'body', 'bodyStructure'])
 const contentKinds: ReadonlySet<FetchItem['kind']> = new Set<FetchItem['kind']>(['section', 'binary', 'binarySize'])
+
+/** Bounds what a session holds between commands. */
+const keptBytesMax = 16 * 1024 * 1024
+
+async function readContent(session: Session, selected: SelectedMailbox, entry: MessageEntry, items: readonly FetchItem[]): Promise<MessageContent | undefined> {
+  if (selected.kept?.uid === entry.uid) return selected.kept.content
+  const content = await storeOf(session).content(selected.mailbox.id, entry.uid)
+  const piecewise = items.some((item) => (item.kind === 'section' || item.kind === 'binary') && item.partial !== undefined)
+  selected.kept = content && piecewise && content.bytes.length <= keptBytesMax ? { uid: entry.uid, content } : undefined
+  return content
+}
 
 /** RFC 9051 §6.4.5: reading a body sets \Seen, and the new flags come with the answer. */
 async function markSeen(session: Session, selected: SelectedMailbox, entries: readonly MessageEntry[]): Promise<ReadonlyMap<number, FlagState>> {
