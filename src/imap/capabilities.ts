@@ -14,7 +14,7 @@ export function capabilities(session: Session): string[] {
     const startTls = session.surroundings.secureContext !== undefined && !session.secure ? ['STARTTLS'] : []
     return [...always, ...startTls, ...(session.mayLogin ? ['AUTH=PLAIN'] : ['LOGINDISABLED'])]
   }
-  const after = ['IDLE', 'NAMESPACE', 'UIDPLUS', 'UNSELECT', 'MOVE', 'CHILDREN', 'SPECIAL-USE', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE']
+  const after = ['IDLE', 'NAMESPACE', 'UIDPLUS', 'UNSELECT', 'MOVE', 'CHILDREN', 'SPECIAL-USE', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE', 'OBJECTID']
   const search = ['ESEARCH', 'SEARCHRES', 'CONDSTORE']
   return [...always, ...after, ...search, `APPENDLIMIT=${session.surroundings.limits.appendBytesMax}`]
 }

@@ -32,7 +32,7 @@ export function memoryAccount(parse: (bytes: Buffer) => MessageContent['root']):
   const make = (name: string, specialUse?: string) => {
     const id = String(++ids)
     boxes.set(id, {
-      entry: { id, name, subscribed: true, specialUse, exists: true },
+      entry: { id, name, subscribed: true, specialUse, exists: true, objectId: `B${id}` },
       uidValidity: 1000 + ids,
       uidNext: 1,
       modseq: 1,

@@ -20,6 +20,8 @@ export type SearchKey =
   | { readonly kind: 'internalDate' | 'sentDate'; readonly relation: 'before' | 'on' | 'since'; readonly day: number }
   | { readonly kind: 'size'; readonly relation: 'larger' | 'smaller'; readonly bytes: number }
   | { readonly kind: 'modseq'; readonly from: number }
+  /** RFC 8474 §6 */
+  | { readonly kind: 'emailId' | 'threadId'; readonly id: string }
 
 export type SearchReturn = 'MIN' | 'MAX' | 'ALL' | 'COUNT' | 'SAVE'
 
@@ -156,6 +158,10 @@ class KeyParser {
         return { kind: 'size', relation: name.toLowerCase() as 'larger', bytes: cursor.number(Number.MAX_SAFE_INTEGER) }
       case 'MODSEQ':
         return this.#modseq()
+      case 'EMAILID':
+        return { kind: 'emailId', id: cursor.astring() }
+      case 'THREADID':
+        return { kind: 'threadId', id: cursor.astring() }
       default:
         throw new SyntaxFault(`Unknown search key ${name}`)
     }

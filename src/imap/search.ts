@@ -1,3 +1,4 @@
+import type { AccountMail } from '../mailbox/account-mail.ts'
 import type { SearchTest } from '../mailbox/search.ts'
 import type { SearchKey } from './search-keys.ts'
 import type { SelectedMailbox } from './selected.ts'
@@ -8,19 +9,26 @@ import type { Session } from './session.ts'
 export async function search(session: Session, key: SearchKey): Promise<readonly { readonly uid: number; readonly modseq: number }[]> {
   const { selected, store } = session
   if (!selected || !store || selected.count === 0) return []
-  const found = await store.search(selected.mailbox.id, prepare(key, selected))
+  const test = await prepare(key, { selected, store })
+  const found = await store.search(selected.mailbox.id, test)
   return found.filter(({ uid }) => selected.sequenceOf(uid) > 0)
 }
 
+interface Scope {
+  readonly selected: SelectedMailbox
+  readonly store: AccountMail
+}
+
 /** What only the session knows (sequence numbers, `*`, \Recent, the saved result) becomes sets of UIDs. */
-function prepare(key: SearchKey, selected: SelectedMailbox): SearchTest {
+async function prepare(key: SearchKey, scope: Scope): Promise<SearchTest> {
+  const { selected } = scope
   switch (key.kind) {
     case 'and':
-      return { kind: 'and', tests: key.keys.map((each) => prepare(each, selected)) }
+      return { kind: 'and', tests: await prepareAll(key.keys, scope) }
     case 'or':
-      return { kind: 'or', tests: [prepare(key.left, selected), prepare(key.right, selected)] }
+      return { kind: 'or', tests: await prepareAll([key.left, key.right], scope) }
     case 'not':
-      return { kind: 'not', test: prepare(key.key, selected) }
+      return { kind: 'not', test: await prepare(key.key, scope) }
     case 'sequence':
       return uids(rangesOf(selected.resolve(key.set, 'sequence')))
     case 'uid':
@@ -29,9 +37,29 @@ function prepare(key: SearchKey, selected: SelectedMailbox): SearchTest {
       return uids(rangesOf(selected.resolve('$', 'uid')))
     case 'recent':
       return uids(rangesOf(selected.uids.filter((uid) => selected.isRecent(uid))))
+    case 'emailId':
+    case 'threadId':
+      return uids(rangesOf(await withObjectId(key, scope)))
     default:
       return key
   }
+}
+
+async function prepareAll(keys: readonly SearchKey[], scope: Scope): Promise<SearchTest[]> {
+  const tests: SearchTest[] = []
+  for (const key of keys) tests.push(await prepare(key, scope))
+  return tests
+}
+
+const batch = 1000
+
+async function withObjectId({ kind, id }: { readonly kind: 'emailId' | 'threadId'; readonly id: string }, { selected, store }: Scope): Promise<number[]> {
+  const found: number[] = []
+  for (let at = 0; at < selected.count; at += batch) {
+    const entries = await store.messages(selected.mailbox.id, selected.uids.slice(at, at + batch))
+    for (const entry of entries) if (entry[kind] === id) found.push(entry.uid)
+  }
+  return found
 }
 
 function uids(ranges: readonly NumberRange[]): SearchTest {

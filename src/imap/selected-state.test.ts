@@ -51,6 +51,7 @@ test('SELECT, EXAMINE and CLOSED; rev2 tells LIST and no RECENT', async () => {
     '* OK [UIDVALIDITY 1001] UIDs are valid',
     '* OK [UIDNEXT 3] Predicted next UID',
     '* OK [HIGHESTMODSEQ 3] Highest',
+    '* OK [MAILBOXID (B1)] Object identifier',
     'OK [READ-ONLY] EXAMINE completed',
   ])
   expect(await client.reply('STORE 1 FLAGS ()')).toMatch(/^NO/)
@@ -187,6 +188,9 @@ test('SEARCH, ESEARCH and the saved result', async () => {
   expect(await client.command('SEARCH RETURN () $ SEEN')).toEqual(['* ESEARCH (TAG "t10") ALL 2', 'OK SEARCH completed'])
   expect(await client.command('SEARCH SENTON 7-Feb-1994 OR BODY xyz UID 3')).toEqual(['* SEARCH 3', 'OK SEARCH completed'])
   expect(await client.command('SEARCH HEADER Date "" LARGER 10 SMALLER 1000 SINCE 1-Jan-2000 RECENT')).toEqual(['* SEARCH 1 2 3', 'OK SEARCH completed'])
+  expect(await client.command('FETCH 2 (EMAILID THREADID)')).toEqual(['* 2 FETCH (EMAILID (M2) THREADID (T2))', 'OK FETCH completed'])
+  expect(await client.command('SEARCH OR EMAILID M2 THREADID T3')).toEqual(['* SEARCH 2 3', 'OK SEARCH completed'])
+  expect(await client.command('STATUS INBOX (MAILBOXID)')).toEqual(['* STATUS "INBOX" (MAILBOXID (B1))', 'OK STATUS completed'])
   expect(await client.reply('SEARCH CHARSET X ALL')).toMatch(/^NO \[BADCHARSET/)
 })
 

@@ -48,7 +48,7 @@ function parseList(cursor: Cursor, session: Session) {
     for (const name of listed) {
       session.out.line(listLine(session, name, request))
       const status = name.entry && statuses?.get(name.entry.id)
-      if (status) session.out.line(statusLine(session, name.name, request.status, status))
+      if (name.entry && status) session.out.line(statusLine(session, name.entry, request.status, status))
     }
     return 'OK LIST completed'
   }

@@ -37,8 +37,10 @@ function parseCreate(cursor: Cursor, session: Session) {
   return async () => {
     const fault = nameFault(name)
     if (fault !== undefined) throw new Refusal(fault, 'CANNOT')
-    await storeOf(session).create(name)
-    return 'OK CREATE completed'
+    const { mailboxId } = await storeOf(session).create(name)
+    const made = (await storeOf(session).mailboxes()).find((mailbox) => mailbox.id === mailboxId)
+    // RFC 8474 §4.1
+    return `OK ${made?.objectId === undefined ? '' : `[MAILBOXID (${made.objectId})] `}CREATE completed`
   }
 }
 

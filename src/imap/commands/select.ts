@@ -58,6 +58,7 @@ function parseSelect(cursor: Cursor, session: Session, command: 'SELECT' | 'EXAM
     out.line(`* OK [UIDVALIDITY ${opened.uidValidity}] UIDs are valid`)
     out.line(`* OK [UIDNEXT ${opened.uidNext}] Predicted next UID`)
     out.line(`* OK [HIGHESTMODSEQ ${Math.max(1, opened.highestModseq)}] Highest`)
+    if (mailbox.objectId !== undefined) out.line(`* OK [MAILBOXID (${mailbox.objectId})] Object identifier`)
     if (rev2) out.line(`* LIST () "${separator}" ${writeMailboxName(mailbox.name, session.encoding)}`)
     session.select(selected)
     // What came between the snapshot and the watch would be seen only at the next change.

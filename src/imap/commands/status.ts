@@ -1,4 +1,4 @@
-import type { MailboxStatus } from '../../mailbox/account-mail.ts'
+import type { MailboxEntry, MailboxStatus } from '../../mailbox/account-mail.ts'
 import type { CommandDefinition } from '../command-table.ts'
 import { type Cursor, SyntaxFault } from '../cursor.ts'
 import { writeMailboxName } from '../mailbox-name.ts'
@@ -17,6 +17,8 @@ const items = {
   SIZE: (status: MailboxStatus) => status.sizeBytes,
   HIGHESTMODSEQ: (status: MailboxStatus) => status.highestModseq,
   APPENDLIMIT: (_status: MailboxStatus, session: Session) => session.surroundings.limits.appendBytesMax,
+  // RFC 8474 §4.3
+  MAILBOXID: (_status: MailboxStatus, _session: Session, mailbox: MailboxEntry) => `(${mailbox.objectId})`,
 }
 
 export type StatusItem = keyof typeof items
@@ -29,11 +31,11 @@ export function takeStatusItems(cursor: Cursor): StatusItem[] {
   return names as StatusItem[]
 }
 
-export function statusLine(session: Session, name: string, wanted: readonly StatusItem[], status: MailboxStatus): string {
+export function statusLine(session: Session, mailbox: MailboxEntry, wanted: readonly StatusItem[], status: MailboxStatus): string {
   // RFC 7162 §3.1.7: to ask for HIGHESTMODSEQ is to enable CONDSTORE.
   if (wanted.includes('HIGHESTMODSEQ')) session.enabled.add('CONDSTORE')
-  const values = wanted.map((item) => `${item} ${items[item](status, session)}`)
-  return `* STATUS ${writeMailboxName(name, session.encoding)} (${values.join(' ')})`
+  const values = wanted.map((item) => `${item} ${items[item](status, session, mailbox)}`)
+  return `* STATUS ${writeMailboxName(mailbox.name, session.encoding)} (${values.join(' ')})`
 }
 
 function parseStatus(cursor: Cursor, session: Session) {
@@ -43,7 +45,7 @@ function parseStatus(cursor: Cursor, session: Session) {
   return async () => {
     const mailbox = await findMailbox(session, name)
     const status = (await storeOf(session).status([mailbox.id])).get(mailbox.id)
-    if (status) session.out.line(statusLine(session, name, wanted, status))
+    if (status) session.out.line(statusLine(session, mailbox, wanted, status))
     return 'OK STATUS completed'
   }
 }
