@@ -272,8 +272,10 @@ export function storeConformance(name: string, start: () => Promise<StoreHarness
         const workers = await Promise.all(Array.from({ length: 3 }, async (_, index) => countUp(open(), key('counter'), `client${index}`)))
         const image = follow(open(), key('counter'), 0n)
         const progress = async (): Promise<void> => {
-          const marks = workers.map((worker) => worker.done())
-          await eventually(async () => workers.forEach((worker, index) => expect(worker.done()).toBeGreaterThan(marks[index]! + 3)), 30_000)
+          // Of all together: in lockstep one of them may lose every race.
+          const done = (): number => workers.reduce((sum, worker) => sum + worker.done(), 0)
+          const mark = done()
+          await eventually(async () => expect(done()).toBeGreaterThan(mark + 10), 30_000)
         }
         await progress()
         await harness.disturbances[disturbance]!(progress)

@@ -144,7 +144,8 @@ export class EmbeddedStore implements Store {
 
   /** Settles when there is a connection, or the client is closed. */
   private connect(): Promise<void> {
-    this.connecting ??= this.connectOnce().finally(() => (this.connecting = null))
+    if (this.closed || this.connection?.usable) return Promise.resolve()
+    this.connecting ??= this.connectOnce()
     return this.connecting
   }
 
@@ -156,12 +157,13 @@ export class EmbeddedStore implements Store {
         for (const watch of this.watches) this.begin(connection, watch)
         connection.ended.then((why) => this.lost(why)).catch(() => {})
         if (this.closed) connection.destroy('closed')
-        return
+        break
       }
       this.lastFault = await connection.ended
       // Nobody waits for it: the next call begins again.
       await after(reconnectMs)
     }
+    this.connecting = null
   }
 
   private lost(why: string): void {

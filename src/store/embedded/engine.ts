@@ -103,7 +103,7 @@ export class Engine {
     if (this.fault !== null) return Promise.reject(this.fault)
     return new Promise((resolve, reject) => {
       this.waiting.push({ run, resolve, reject })
-      this.running ??= this.work().finally(() => (this.running = null))
+      this.running ??= this.work()
     })
   }
 
@@ -138,6 +138,7 @@ export class Engine {
         }
       }
     }
+    this.running = null
   }
 
   private give(failure: Error, batch: readonly Waiting[]): void {
