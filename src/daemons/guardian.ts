@@ -16,11 +16,16 @@ const log = (event: string, fields: Readonly<Record<string, unknown>> = {}): voi
 
 /** It must run when nothing else does: first in the queue for the processor, last in the queue for the out-of-memory killer. */
 function becomeImportant(): void {
-  try {
-    setPriority(0, constants.priority.PRIORITY_HIGHEST)
-    writeFileSync('/proc/self/oom_score_adj', '-1000')
-  } catch {
-    log('runs with ordinary priority: not root')
+  const steps: Readonly<Record<string, () => void>> = {
+    priority: () => setPriority(0, constants.priority.PRIORITY_HIGHEST),
+    oomScore: () => writeFileSync('/proc/self/oom_score_adj', '-1000'),
+  }
+  for (const [step, take] of Object.entries(steps)) {
+    try {
+      take()
+    } catch (failure) {
+      log('runs less protected than it could: wants CAP_SYS_NICE and CAP_SYS_RESOURCE', { step, failure: (failure as Error).message })
+    }
   }
 }
 
