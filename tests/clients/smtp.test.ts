@@ -193,6 +193,36 @@ test('handoffd goes away and comes back: nobody notices', async () => {
   expect(await subjects(alice)).toEqual(['away', 'back'])
 })
 
+test('IDLE sessions in every worker hear a delivery made in one', async () => {
+  const [port, rounds] = [await service.port('imap'), 4]
+  const idle = await Promise.all(
+    Array.from({ length: rounds }, async () => {
+      const session = new RawSession(port)
+      await session.until(/^\* OK .*\r\n/)
+      await session.say(`a LOGIN ${alice} secret\r\n`, /^a OK .*\r\n/m)
+      await session.say('b SELECT INBOX\r\n', /^b OK .*\r\n/m)
+      await session.say('c IDLE\r\n', /^\+ .*\r\n/m)
+      return session
+    }),
+  )
+  await until(async () => (await service.health()).workers.every((worker) => worker.sessions > 0))
+  const delivering = await lmtp()
+  const [envelope, content] = transaction(alice, 'news')
+  await delivering.say(envelope, /^354 /m)
+  await delivering.say(content, /^250 /m)
+  for (const session of idle) expect(await session.until(/^\* \d+ EXISTS\r\n/m)).toMatch(/^\* 1 EXISTS/m)
+  for (const session of idle) session.socket.destroy()
+})
+
+test('the same message twice with ENVID and content alike is there once', async () => {
+  for (const _ of [1, 2]) {
+    const session = await lmtp()
+    await session.say(`MAIL FROM:<a@example.net> ENVID=m1\r\nRCPT TO:<${alice}>\r\nDATA\r\n`, /^354 /m)
+    expect(await session.say('Subject: once\r\n\r\nx\r\n.\r\n', /^\d{3} .*\r\n/m)).toMatch(/^250/)
+  }
+  expect(await subjects(alice)).toEqual(['once'])
+})
+
 test('a killed worker is replaced, and only its own sessions end', async () => {
   const sessions = await Promise.all(Array.from({ length: 6 }, lmtp))
   const [victim] = await childrenOf(service.pid)

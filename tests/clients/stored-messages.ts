@@ -5,10 +5,11 @@ export async function storedMessages(database: pg.ClientConfig, address: string)
   const client = new pg.Client(database)
   await client.connect()
   try {
-    const { rows } = await client.query<{ message: Buffer }>('select message from delivered d join account a on a.id = d.account where a.address = $1', [
-      address,
-    ])
-    return rows.map((row) => row.message)
+    const sql = `select body.content from mail.message join mail.body on body.id = message.body_id
+      join mail.mailbox on mailbox.id = message.mailbox_id join mail.account on account.id = mailbox.account_id
+      where account.address = $1 and mailbox.name = 'INBOX' order by message.uid`
+    const { rows } = await client.query<{ content: Buffer }>(sql, [address])
+    return rows.map((row) => row.content)
   } finally {
     await client.end()
   }

@@ -17,6 +17,7 @@ interface Kept {
 
 const poolSize = 2
 const retryMs = 300
+const sweepEveryMs = 10 * 60_000
 
 /** The databases as the primary process uses them: brings the schema up to date before the workers may write, and makes mailboxes. */
 export class DatabaseKeeper {
@@ -24,12 +25,15 @@ export class DatabaseKeeper {
   readonly #log: Logger
   readonly #changed: () => void
   readonly #kept = new Map<string, Kept>()
+  readonly #sweep: NodeJS.Timeout
   #closed = false
 
   constructor(options: { readonly options: MailboxServiceOptions; readonly log: Logger; readonly changed: () => void }) {
     this.#options = options.options
     this.#log = options.log
     this.#changed = options.changed
+    this.#sweep = setInterval(() => this.#sweepAll(), sweepEveryMs)
+    this.#sweep.unref()
   }
 
   setMounts(mounts: MountsMessage): void {
@@ -42,7 +46,7 @@ export class DatabaseKeeper {
     for (const mount of mounts.databases) {
       let kept = this.#kept.get(mount.name)
       if (!kept) {
-        const database = openMailDatabase(mount, { poolSize, holdMsMax: this.#options.holdMsMax, log: this.#log })
+        const database = openMailDatabase(mount, { poolSize, holdMsMax: this.#options.holdMsMax })
         kept = { database, epoch: mount.epoch, held: mount.held, migrated: false, migrating: false, error: undefined }
         this.#kept.set(mount.name, kept)
       } else kept.database.update(mount)
@@ -78,20 +82,23 @@ export class DatabaseKeeper {
       throw new HandoffError('ADDRESS_TAKEN', `cannot create the mailbox "${wanted.address}": the address is in the database "${taken}"`, {
         remedy: 'Choose another address.',
       })
-    const { accountId } = await target.database.createAccount(wanted.address, wanted.password)
+    const { accountId } = await target.database.directory.createAccount({ address: wanted.address, password: wanted.password })
     this.#log.info({ address: wanted.address, database: name, accountId }, 'mailbox created')
     return { address: wanted.address, accountId, database: name }
   }
 
   async listMailboxes(): Promise<readonly MailboxEntry[]> {
     const lists = await Promise.all(
-      [...this.#kept.values()].map(async ({ database }) => (await database.listAccounts()).map((account) => ({ ...account, database: database.name }))),
+      [...this.#kept.values()].map(async ({ database }) =>
+        (await database.directory.listAccounts()).map((account) => ({ ...account, database: database.name })),
+      ),
     )
     return lists.flat().sort((a, b) => a.address.localeCompare(b.address))
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    clearInterval(this.#sweep)
     await Promise.all([...this.#kept.values()].map(({ database }) => database.close()))
   }
 
@@ -105,6 +112,13 @@ export class DatabaseKeeper {
       `cannot choose a database for "${wanted.address}": ${found}`,
       names.length === 0 ? {} : { remedy: 'Name one with --database.' },
     )
+  }
+
+  #sweepAll(): void {
+    for (const [name, { database, held, migrated }] of this.#kept) {
+      if (held || !migrated) continue
+      database.sweep().catch((err: unknown) => this.#log.warn({ database: name, err }, 'database: sweep not done, next time'))
+    }
   }
 
   async #migrate(name: string, kept: Kept): Promise<void> {

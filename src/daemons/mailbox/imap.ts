@@ -1,9 +1,8 @@
-import { createImapListener } from '../../imap/listener.ts'
+import { createImapListener, type ImapListener } from '../../imap/listener.ts'
 import { firstFound, type Mail } from './mail.ts'
-import type { SessionListener } from './server-listeners.ts'
 
 /** The IMAP listener of one server: whoever's credentials a database of that server knows gets that account. */
-export function createImap(mail: Mail, server: string, tlsMode: 'starttls' | 'implicit'): SessionListener {
+export function createImap(mail: Mail, server: string, tlsMode: 'starttls' | 'implicit'): ImapListener {
   const { options, certificate, log } = mail
   return createImapListener({
     name: server,

@@ -1,9 +1,7 @@
 import type { Logger } from 'pino'
 import { type MountsMessage, noMounts } from '../../mount/mounts.ts'
 import type { DeliveryOutcome, LocalDelivery, LocalRecipient } from '../../smtp/delivery.ts'
-import { createImap } from './imap.ts'
 import { type MailDatabase, openMailDatabase } from './mail-database.ts'
-import type { SessionListener } from './server-listeners.ts'
 import type { WorkerStart } from './wire.ts'
 
 /** The mail half of one worker process: its mounted databases, and what the protocols' listeners need of them. */
@@ -15,7 +13,6 @@ export interface Mail extends WorkerStart {
   deliveryFor(server: string): LocalDelivery
   /** The databases that a server serves, as the mounts say now. */
   databasesOf(server: string): readonly MailDatabase[]
-  imapListener(server: string, tls: 'starttls' | 'implicit'): SessionListener
   close(): Promise<void>
 }
 
@@ -26,7 +23,7 @@ interface Announcement {
 }
 
 export function createMail(given: WorkerStart & { readonly log: Logger; readonly publish: (announcement: unknown) => void }): Mail {
-  const { options, log } = given
+  const { options } = given
   const databases = new Map<string, MailDatabase>()
   let mounts = noMounts
 
@@ -51,7 +48,7 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
         if (known) known.update(mount)
         else {
           const publish = (change: unknown) => given.publish({ database: mount.name, change } satisfies Announcement)
-          databases.set(mount.name, openMailDatabase(mount, { poolSize: options.poolSize, holdMsMax: options.holdMsMax, log, publish }))
+          databases.set(mount.name, openMailDatabase(mount, { poolSize: options.poolSize, holdMsMax: options.holdMsMax, publish }))
         }
       }
     },
@@ -60,7 +57,6 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
       databases.get(database)?.hear(change)
     },
     deliveryFor: (server) => localDelivery(() => databasesOf(server)),
-    imapListener: (server, tls) => createImap(mail, server, tls),
     async close() {
       await Promise.all([...databases.values()].map((database) => database.close()))
     },

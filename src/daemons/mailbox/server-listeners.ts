@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { createSmtpListener, type SmtpRole } from '../../smtp/listener.ts'
 import type { ListenerProtocol } from '../../mount/mounts.ts'
+import { createImap } from './imap.ts'
 import type { Mail } from './mail.ts'
 
 /** What every protocol's listener offers: sessions on sockets that are handed in. */
@@ -22,8 +23,8 @@ export function createServerListeners(server: string, mail: Mail): ServerListene
     smtp: smtp(server, mail, 'smtp'),
     submission: smtp(server, mail, 'submission'),
     lmtp: smtp(server, mail, 'lmtp'),
-    imap: mail.imapListener(server, 'starttls'),
-    imaps: mail.imapListener(server, 'implicit'),
+    imap: createImap(mail, server, 'starttls'),
+    imaps: createImap(mail, server, 'implicit'),
   }
   const all = Object.values(listeners)
   return {
