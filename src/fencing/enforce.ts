@@ -23,9 +23,9 @@ export function killServing(group: Pick<GuardedGroup, 'processes' | 'directories
   }
   // The postmaster first, so that it starts no more backends; then what it has left behind.
   for (const target of group.processes) kill(target, 'process')
-  for (const directory of group.directories) {
+  for (const { path, program } of group.directories) {
     for (let round = 0; round < 3; round += 1) {
-      const rest = processesIn(directory).filter(
+      const rest = processesIn(path, program).filter(
         (one) => one.pid !== process.pid && !killed.some((gone) => gone.pid === one.pid && gone.startTicks === one.startTicks),
       )
       if (rest.length === 0) break

@@ -27,19 +27,32 @@ export class Workshop {
     }
   }
 
-  guardian(program: string, config: GuardianConfig, socketPath: string): ChildProcess {
-    const child = spawn(process.execPath, [program, '--socket', socketPath, '--stdin'], { stdio: ['pipe', 'ignore', 'inherit'], detached: true })
+  /** @param space network namespace to run in */
+  guardian(program: string, config: GuardianConfig, socketPath: string, space?: string): ChildProcess {
+    const [command = '', ...args] = [
+      ...(space === undefined ? [] : ['ip', 'netns', 'exec', space]),
+      process.execPath,
+      program,
+      '--socket',
+      socketPath,
+      '--stdin',
+    ]
+    const child = spawn(command, args, { stdio: ['pipe', 'ignore', 'inherit'], detached: true })
     child.stdin?.end(JSON.stringify(config))
     this.children.push(child)
     return child
   }
 
   /** Stands for a postmaster: a session of its own, with a child in it that would go on alone. */
-  victim(cwd = '/'): ProcessId {
-    const child = spawn('/bin/sh', ['-c', 'sleep 300 & wait'], { detached: true, stdio: 'ignore', cwd })
+  victim(): ProcessId {
+    return this.run('/bin/sh', ['-c', 'sleep 300 & wait'], '/')
+  }
+
+  run(program: string, args: readonly string[], cwd: string): ProcessId {
+    const child = spawn(program, [...args], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], cwd })
     this.children.push(child)
-    const id = identify(child.pid ?? 0)
-    if (id === null) throw new Error('the victim did not start')
+    const id = identify(child.pid ?? -1)
+    if (id === null) throw new Error(`"${program}" did not start`)
     return id
   }
 

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { PeerReport } from '../cluster/liveness.ts'
 import { nodeId } from '../cluster/node.ts'
@@ -156,14 +156,21 @@ test('a guardian that was stopped past the deadline kills before it sends its fi
   expect(one.heard.some((message) => message.type === 'report' && message.atMs > deadlineMs && message.peers[0]?.silent === true)).toBe(false)
 })
 
-test('what stays in a guarded directory is killed too, in whatever session it is', async () => {
+test('processes of the program that stay in a guarded directory are killed too, in whatever session, and others there are not', async () => {
   const [one] = await startPair()
   const data = join(workshop.directory, 'data')
   mkdirSync(data)
   const postmaster = workshop.victim()
-  const backend = workshop.victim(data)
-  one.say({ type: 'deadlines', groups: [group({ deadlineMs: monotonicMs() + 50, processes: [postmaster], directories: [data] })] })
+  const backend = workshop.run(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], data)
+  const shell = workshop.run('/bin/sh', ['-c', 'read line'], data)
+  one.say({
+    type: 'deadlines',
+    groups: [
+      group({ deadlineMs: monotonicMs() + 50, processes: [postmaster], directories: [{ path: data, program: basename(realpathSync(process.execPath)) }] }),
+    ],
+  })
   await vi.waitFor(() => expect(isRunning(postmaster) || isRunning(backend)).toBe(false), soon)
+  expect(isRunning(shell)).toBe(true)
 })
 
 test('only one guardian runs for a socket', async () => {

@@ -36,8 +36,11 @@ export interface GuardedGroup {
   readonly deadlineMs: number | null
   /** Killed, with the process groups that they lead. */
   readonly processes: readonly ProcessId[]
-  /** Every process that works in one of these is killed too: a backend of PostgreSQL outlives its postmaster until it looks. */
-  readonly directories: readonly string[]
+  /**
+   * Every process of the program (by the name of its file) that works in the directory is killed too: PostgreSQL's backends have sessions
+   * of their own, outlive a killed postmaster until they next look for it, and stay in the data directory. An operator's shell there is left alone.
+   */
+  readonly directories: readonly { readonly path: string; readonly program: string }[]
   /** Virtual addresses, taken off whatever interface has them. */
   readonly addresses: readonly string[]
 }

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { writeFileAtomically } from './atomic-file.ts'
 import { lockHolder, takeLock } from './lock-file.ts'
@@ -30,12 +30,14 @@ test('a program that is not there is no process', () => {
   expect(spawnDetached('/nowhere/program', [])).toBeNull()
 })
 
-test('processes are found by the directory that they work in', () => {
-  const child = spawn('/bin/sleep', ['300'], { cwd: directory, stdio: 'ignore' })
+test('processes are found by the directory that they work in and by their program', () => {
+  const start = (program: string, ...args: string[]): ChildProcess => spawn(program, args, { cwd: directory, stdio: ['pipe', 'ignore', 'ignore'] })
+  const children = [start(process.execPath, '-e', 'setInterval(() => {}, 1e6)'), start('/bin/sh', '-c', 'read line')]
   try {
-    expect(processesIn(directory).map((one) => one.pid)).toEqual([child.pid])
+    expect(processesIn(directory, basename(realpathSync(process.execPath))).map((one) => one.pid)).toEqual([children[0]?.pid])
+    expect(processesIn(directory, 'postgres')).toEqual([])
   } finally {
-    child.kill('SIGKILL')
+    for (const child of children) child.kill('SIGKILL')
   }
 })
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 
 /** A process, told apart from a later one with the same number by its start time (proc(5), field 22 of stat). */
 export interface ProcessId {
@@ -53,8 +54,8 @@ export function spawnDetached(
   return id === null ? null : { id, exited }
 }
 
-/** Every process whose working directory is this one: PostgreSQL's processes stay in their data directory, each backend in a session of its own. */
-export function processesIn(directory: string): ProcessId[] {
+/** Every process of a program, told by the name of its file, whose working directory is this one. */
+export function processesIn(directory: string, program: string): ProcessId[] {
   let path: string
   try {
     path = realpathSync(directory)
@@ -65,6 +66,8 @@ export function processesIn(directory: string): ProcessId[] {
     if (!/^\d+$/.test(name)) return []
     try {
       if (readlinkSync(`/proc/${name}/cwd`).replace(/ \(deleted\)$/, '') !== path) return []
+      // a program that was replaced by an upgrade is called "NAME (deleted)"
+      if (basename(readlinkSync(`/proc/${name}/exe`)).split(' ')[0] !== program) return []
     } catch {
       return []
     }

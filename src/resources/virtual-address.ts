@@ -52,20 +52,41 @@ class InterfaceAddress implements VirtualAddress {
   }
 
   async held(): Promise<boolean> {
+    // Asked long before the first claim: what can be found out now need not be found out while clients wait.
+    this.interfaceName ??= await interfaceFor(this.options.address).catch(() => null)
     return (await assignedAddresses(this.options.address)).length > 0
   }
 
   async claim(): Promise<void> {
+    const remembered = this.interfaceName
+    const interfaceName = remembered ?? (await interfaceFor(this.options.address))
+    const failure = await this.assign(interfaceName)
+    if (failure === null) {
+      this.interfaceName = interfaceName
+      return
+    }
+    // An interface that was made anew may have another name now.
+    const present = remembered === null || this.options.interface !== undefined ? null : await interfaceFor(this.options.address).catch(() => null)
+    const second = present === null || present === interfaceName ? failure : await this.assign(present)
+    if (second !== null)
+      throw new HandoffError('ADDRESS_NOT_CLAIMED', `the address ${this.options.address} could not be put on ${present ?? interfaceName}: ${second}`)
+    this.interfaceName = present
+  }
+
+  /** Null when done, else why not. */
+  private async assign(interfaceName: string): Promise<string | null> {
     const { address } = this.options
     const six = isIPv6(address)
-    const interfaceName = (this.interfaceName ??= await interfaceFor(address))
     const prefix = this.options.prefix ?? (six ? 128 : 32)
     // `replace` adds, or leaves it as it is. Duplicate address detection would hold an IPv6 address back for a second (RFC 4862 §5.4).
-    const args = [...(six ? ['-6'] : []), 'addr', 'replace', `${address}/${prefix}`, 'dev', interfaceName, ...(six ? ['nodad'] : [])]
-    const { code, stderr } = await runCommand('ip', args)
-    if (code !== 0)
-      throw new HandoffError('ADDRESS_NOT_CLAIMED', `the address ${address} could not be put on ${interfaceName}: ${stderr || `ip ended with ${code}`}`)
+    const { code, stderr } = await runCommand('ip', [
+      ...(six ? ['-6'] : []),
+      ...['addr', 'replace', `${address}/${prefix}`, 'dev', interfaceName],
+      ...(six ? ['nodad'] : []),
+    ])
+    if (code !== 0) return stderr || `ip ended with ${code}`
     if (!six) this.announcer.start(interfaceName)
+    return null
   }
 
   async release(): Promise<void> {
