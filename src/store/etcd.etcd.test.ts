@@ -21,7 +21,9 @@ async function threeMembers(): Promise<StoreHarness> {
       begin: async () => {
         await Promise.all(members.map((member) => cluster.kill(member)))
       },
-      end: async () => members.forEach((member) => cluster.start(member)),
+      end: async () => {
+        for (const member of members) cluster.start(member)
+      },
     },
     async compact(client) {
       const { revision } = await client.read('/')

@@ -82,7 +82,7 @@ export class EmbeddedStore implements Store {
     const watch: ActiveWatch = { prefix, next: Number(fromRevision), listener, id: null }
     this.watches.add(watch)
     if (this.connection?.usable) this.begin(this.connection, watch)
-    else this.connect()
+    else void this.connect()
     return {
       close: () => {
         this.watches.delete(watch)
@@ -169,7 +169,7 @@ export class EmbeddedStore implements Store {
   private lost(why: string): void {
     this.lastFault = why
     for (const watch of this.watches) watch.id = null
-    if (this.watches.size > 0 && !this.closed) this.connect()
+    if (this.watches.size > 0 && !this.closed) void this.connect()
   }
 
   private begin(connection: Connection, watch: ActiveWatch): void {

@@ -72,7 +72,7 @@ export function startEtcdCluster(ports: readonly number[]): EtcdCluster {
       rmSync(directory, { recursive: true, force: true })
     },
   }
-  members.forEach((member) => cluster.start(member))
+  for (const member of members) cluster.start(member)
   return cluster
 }
 

@@ -43,7 +43,7 @@ function keepAliveOnce(endpoint: Endpoint, lease: string, options: CallOptions):
     const abort = (): void => failed('not needed any more')
     options.signal.addEventListener('abort', abort)
     const handlers = { onData: (response: ILeaseKeepAliveResponse) => end({ kind: 'answer', value: { ttlSeconds: Number(response.TTL) } }), onEnd: failed }
-    endpoint.stream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>('Lease', 'leaseKeepAlive', handlers, options).then((started) => {
+    void endpoint.stream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>('Lease', 'leaseKeepAlive', handlers, options).then((started) => {
       if (typeof started === 'string') return failed(started)
       call = started
       if (options.signal.aborted) call.cancel()
