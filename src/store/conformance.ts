@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { HandoffError } from '../errors.ts'
-import type { Entry, Store, Transaction, Watch, WatchEvent } from './store.ts'
+import { type Entry, type Store, type Transaction, transactionOperationsMax, type Watch, type WatchEvent } from './store.ts'
 
 /** What an implementation must bring so that the suite can put it to the test. */
 export interface StoreHarness {
@@ -68,6 +68,15 @@ export function storeConformance(name: string, start: () => Promise<StoreHarness
       expect(refused.ok).toBe(false)
       expect((await store.transact(put(key('a'), '2', 0n))).ok).toBe(false)
       expect((await store.read(key(''))).entries.map((entry) => entry.value)).toEqual(['1'])
+    })
+
+    test('a transaction that is too large, or writes a key twice, is refused', async () => {
+      const store = open()
+      const many = Array.from({ length: transactionOperationsMax + 1 }, (_, index) => ({ key: key(String(index)), value: '1' }))
+      await expect(store.transact({ compare: [], put: many, delete: [] })).rejects.toMatchObject({ code: 'STORE_REFUSED' })
+      await expect(store.transact({ compare: [], put: [many[0]!, many[0]!], delete: [] })).rejects.toMatchObject({ code: 'STORE_REFUSED' })
+      expect((await store.transact({ compare: [], put: many.slice(1), delete: [] })).ok).toBe(true)
+      expect((await store.read(key(''))).entries).toHaveLength(transactionOperationsMax)
     })
 
     test('of many concurrent compare-and-swaps exactly one wins', async () => {

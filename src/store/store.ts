@@ -34,6 +34,9 @@ export interface Put {
   readonly lease?: string
 }
 
+/** The most compares, and the most writes, that one transaction may have: etcd's default (`--max-txn-ops`). */
+export const transactionOperationsMax = 128
+
 /** All of it or nothing: applied when every compare holds. A key may be written once. */
 export interface Transaction {
   readonly compare: readonly Compare[]

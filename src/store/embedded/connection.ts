@@ -56,7 +56,15 @@ export class Connection {
     })
     this.socket.on(
       'data',
-      lineSplitter((line) => this.receive(JSON.parse(line) as ServerLine)),
+      lineSplitter((line) => {
+        let parsed: ServerLine
+        try {
+          parsed = JSON.parse(line) as ServerLine
+        } catch {
+          return this.destroy('what answers is not an embedded store')
+        }
+        this.receive(parsed)
+      }),
     )
   }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { HandoffError } from '../../errors.ts'
 import { monotonicMs } from '../../host/clock.ts'
+import { transactionOperationsMax } from '../store.ts'
 import { lockDirectory } from './directory-lock.ts'
 import type { Replies, Request, ServerEvent } from './protocol.ts'
 import { RecordLog } from './record-log.ts'
@@ -181,6 +182,11 @@ export class Engine {
 
   private transact(request: Extract<Request, { op: 'transact' }>): Replies['transact'] {
     const written = [...request.put.map((put) => put.key), ...request.delete]
+    if (Math.max(written.length, request.compare.length) > transactionOperationsMax)
+      throw new HandoffError(
+        'STORE_REFUSED',
+        `a transaction has ${Math.max(written.length, request.compare.length)} operations, more than ${transactionOperationsMax}`,
+      )
     if (new Set(written).size !== written.length) throw new HandoffError('STORE_REFUSED', 'a transaction writes a key twice')
     for (const { key, modRevision } of request.compare) {
       if ((this.state.get(key)?.modRevision ?? 0) !== modRevision) return { ok: false, revision: this.state.revision }

@@ -142,7 +142,7 @@ export class Endpoint {
         await new Promise((resolve) => setTimeout(resolve, 100).unref())
       }
     }
-    probe().finally(() => (this.probing = false))
+    void probe().finally(() => (this.probing = false))
   }
 
   close(): void {

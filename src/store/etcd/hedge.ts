@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { monotonicMs } from '../../host/clock.ts'
 import { type CallResult, type Endpoint, grpcStatus } from './endpoint.ts'
 
@@ -34,6 +35,7 @@ export function hedged<T>(options: HedgeOptions<T>): Promise<HedgeResult<T>> {
   return new Promise((resolve) => {
     const order = preferred(options.endpoints)
     const abort = new AbortController()
+    setMaxListeners(0, abort.signal)
     let launched = 0
     let pending = 0
     let maybeSent = 0
@@ -63,7 +65,10 @@ export function hedged<T>(options: HedgeOptions<T>): Promise<HedgeResult<T>> {
         sent = true
         maybeSent += 1
       }
-      options.attempt(endpoint, abort.signal, onSent).then((result) => ended(endpoint, result, sent))
+      options.attempt(endpoint, abort.signal, onSent).then(
+        (result) => ended(endpoint, result, sent),
+        (failure: Error) => ended(endpoint, { kind: 'failure', sent, status: grpcStatus.cancelled, why: failure.message }, sent),
+      )
     }
     const ended = (endpoint: Endpoint, result: CallResult<T>, sent: boolean): void => {
       if (settled) return
