@@ -5,9 +5,9 @@ const firstMs = [0, 50, 200, 1000]
 const thenEveryMs = 5000
 
 /**
- * Gratuitous ARP (RFC 5227 §3) until `stop`: switches learn the port, neighbours the hardware address. Both forms, because some
+ * Gratuitous ARP (RFC 5227 §2.3) until `stop`: switches learn the port, neighbours the hardware address. Both forms, because some
  * hosts heed only requests (`arping -U`) and some only replies (`arping -A`). Never waited for. IPv4 only: for IPv6 nothing here
- * sends unsolicited neighbour advertisements (RFC 9131), so neighbours find a moved address only when they check it (RFC 4861 §7.3).
+ * sends unsolicited neighbour advertisements (RFC 4861 §7.2.6), so neighbours find a moved address only when they check it (§7.3).
  */
 export class Announcer {
   private readonly address: string
