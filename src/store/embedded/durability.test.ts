@@ -56,6 +56,46 @@ describe('durability of the embedded store', () => {
     }
   })
 
+  test('nothing is acknowledged, read or told before it is on disk', async () => {
+    let release: () => void = () => {}
+    let reached: () => void = () => {}
+    const atDisk = new Promise<void>((resolve) => (reached = resolve))
+    const disk = new Promise<void>((resolve) => (release = resolve))
+    const sync = async (): Promise<void> => {
+      reached()
+      await disk
+    }
+    const server = await EmbeddedServer.open({ dataDirectory: directory, listen: '127.0.0.1:0', sync })
+    const store = new EmbeddedStore({ endpoint: server.endpoint, timeoutMs: 10_000 })
+    const seen: string[] = []
+    const watch = store.watch('/', 1n, (event) => event.kind === 'change' && seen.push('told'))
+    await store.read('/')
+    const writing = put(store, '/a', '1').then(() => seen.push('acknowledged'))
+    await atDisk
+    const reading = store.get('/a').then((entry) => seen.push(`read ${entry?.value}`))
+    // A request on another connection has been to the server and back: what was to be sent early would be here.
+    const other = new EmbeddedStore({ endpoint: server.endpoint, timeoutMs: 300 })
+    await expect(other.get('/a')).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' })
+    expect(seen).toEqual([])
+    release()
+    await Promise.all([writing, reading])
+    expect(seen.sort()).toEqual(['acknowledged', 'read 1', 'told'])
+    watch.close()
+    await Promise.all([store.close(), other.close()])
+    await server.close()
+  })
+
+  test('when the disk fails nothing is acknowledged and the store stops', async () => {
+    const sync = (): Promise<void> => Promise.reject(new Error('input/output error'))
+    const server = await EmbeddedServer.open({ dataDirectory: directory, listen: '127.0.0.1:0', sync })
+    const store = new EmbeddedStore({ endpoint: server.endpoint })
+    await expect(put(store, '/a', '1')).rejects.toMatchObject({ code: 'STORE_OUTCOME_UNKNOWN' })
+    expect((await server.failed).message).toBe('input/output error')
+    await expect(put(store, '/a', '1')).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' })
+    await store.close()
+    await server.close()
+  })
+
   test('a torn tail is cut off, whatever its length, and writing goes on after it', async () => {
     await withStore(async (store) => {
       for (const key of ['/a', '/b', '/c']) await put(store, key, 'value of ' + key)

@@ -4,7 +4,7 @@ import { monotonicMs } from '../../host/clock.ts'
 import { transactionOperationsMax } from '../store.ts'
 import { lockDirectory } from './directory-lock.ts'
 import type { Replies, Request, ServerEvent } from './protocol.ts'
-import { RecordLog } from './record-log.ts'
+import { RecordLog, type Sync } from './record-log.ts'
 import { State, type LogRecord } from './state.ts'
 
 export interface EngineOptions {
@@ -13,6 +13,7 @@ export interface EngineOptions {
   readonly historyRevisionsMax?: number
   /** Length of the file at which it is begun anew with a snapshot. */
   readonly logBytesMax?: number
+  readonly sync?: Sync
 }
 
 interface Waiting {
@@ -68,7 +69,7 @@ export class Engine {
     const unlock = lockDirectory(options.dataDirectory)
     try {
       const state = new State({ historyRevisionsMax: options.historyRevisionsMax ?? 10_000 })
-      const log = await RecordLog.open(options.dataDirectory, (record) => state.apply(record))
+      const log = await RecordLog.open(options.dataDirectory, (record) => state.apply(record), options.sync)
       return new Engine(state, log, unlock, options.logBytesMax ?? 8 * 1024 * 1024)
     } catch (failure) {
       unlock()

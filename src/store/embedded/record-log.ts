@@ -5,6 +5,11 @@ import { crc32 } from 'node:zlib'
 import { HandoffError } from '../../errors.ts'
 import type { LogRecord } from './state.ts'
 
+/** Brings what was written to the disk (fdatasync(2)); a test puts a slow or failing disk in its place. */
+export type Sync = (file: FileHandle) => Promise<void>
+
+const datasync: Sync = (file) => file.datasync()
+
 /**
  * The append-only file of the embedded store. One line is one batch: its checksum, a space, a JSON array of records. A batch is
  * acknowledged after `fdatasync`, so a line that is not whole was never acknowledged, and can only be the last one: it is cut off.
@@ -21,7 +26,10 @@ export class RecordLog {
   private generation: number
   private file: FileHandle
 
-  private constructor(directory: string, generation: number, file: FileHandle, bytes: number) {
+  private readonly sync: Sync
+
+  private constructor(directory: string, generation: number, file: FileHandle, bytes: number, sync: Sync) {
+    this.sync = sync
     this.directory = directory
     this.generation = generation
     this.file = file
@@ -29,7 +37,7 @@ export class RecordLog {
   }
 
   /** @throws HandoffError STORE_DAMAGED */
-  static async open(directory: string, apply: (record: LogRecord) => void): Promise<RecordLog> {
+  static async open(directory: string, apply: (record: LogRecord) => void, sync: Sync = datasync): Promise<RecordLog> {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const generations = readdirSync(directory).flatMap((name) => {
       const match = /^store-(\d+)\.log$/.exec(name)
@@ -42,7 +50,7 @@ export class RecordLog {
     }
     const path = join(directory, fileName(generation))
     const bytes = generations.length === 0 ? create(path, directory) : recover(path, apply)
-    return new RecordLog(directory, generation, await open(path, 'a'), bytes)
+    return new RecordLog(directory, generation, await open(path, 'a'), bytes, sync)
   }
 
   /** Returns when the records are on disk. After a failure nothing is known of the file: the caller must stop using it. */
@@ -50,7 +58,7 @@ export class RecordLog {
     const line = encode(records)
     const { bytesWritten } = await this.file.write(line)
     if (bytesWritten !== line.length) throw new Error(`wrote ${bytesWritten} of ${line.length} bytes to the log of the embedded store`)
-    await this.file.datasync()
+    await this.sync(this.file)
     this.bytes += line.length
   }
 
@@ -61,7 +69,7 @@ export class RecordLog {
     const file = await open(`${path}.new`, 'a', 0o600)
     const line = encode([snapshot])
     await file.write(line)
-    await file.datasync()
+    await this.sync(file)
     renameSync(`${path}.new`, path)
     syncDirectory(this.directory)
     await this.file.close()
