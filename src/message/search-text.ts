@@ -23,7 +23,7 @@ const contentBytesMax = 16 * 1024 * 1024
 export function searchText(bytes: Uint8Array, root: MessageRoot): SearchText {
   const parts = partsOf(root)
   const fields = fieldLines(bytes, root)
-  const inner = parts.slice(1).flatMap((part) => fieldLines(bytes, part))
+  const headers = parts.flatMap((part) => fieldLines(bytes, part)).map((line) => line.replace(':', ': '))
   let budget = contentBytesMax
   const contents: string[] = []
   for (const part of parts) {
@@ -33,7 +33,7 @@ export function searchText(bytes: Uint8Array, root: MessageRoot): SearchText {
     const charset = part.parameters.find(([name]) => name === 'charset')?.[1] ?? 'utf-8'
     contents.push(comparable(decodeCharset(decodeTransferEncoding(raw, part.encoding) ?? raw, charset)))
   }
-  return { fields: fields.join('\n'), headers: [...fields, ...inner].join('\n'), content: contents.join('\n'), sentDay: sentDay(root.envelope.date) }
+  return { fields: fields.join('\n'), headers: headers.join('\n'), content: contents.join('\n'), sentDay: sentDay(root.envelope.date) }
 }
 
 /** In the order of the message: a message/rfc822 part is followed by those of the message in it. */
