@@ -6,15 +6,15 @@ import { promisify } from 'node:util'
 import { ImapFlow } from 'imapflow'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { listenImap, type ListeningImap, type RawClient } from '../../src/imap/fixture.ts'
-import { openTestAccount, type TestAccount } from '../../src/imap/test-account.ts'
+import { openPostgresAccount, type PostgresAccount } from './postgres-account.ts'
 
 /** Others' clients: what they make of us counts more than what our own client does. */
 const run = promisify(execFile)
 
-let account: TestAccount
+let account: PostgresAccount
 let imap: ListeningImap
 beforeEach(async () => {
-  account = await openTestAccount()
+  account = await openPostgresAccount()
   imap = await listenImap({ login: async (username, password) => (username === 'ann@example.org' && password === 'secret' ? account.store : undefined) })
 })
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import { createDirectory } from '../../src/directory/create-directory.ts'
+import { createDirectory } from '../../src/directory/accounts.ts'
 import { createMailStore } from '../../src/mailbox/mail-store.ts'
 import { createMount } from '../../src/mount/mount.ts'
 import { startThrowaway } from '../../src/postgres/fixture.ts'
