@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import { listenImap } from './fixture.ts'
 import { knownMessage } from './known-message.ts'
-import type { TestAccount } from './test-account.ts'
+import type { AccountMail } from '../mailbox/account-mail.ts'
 
 /** For tests: commands that are mostly right, by two sessions on one mailbox. Each counts messages as a client does, and the count must hold. */
 
@@ -103,7 +103,7 @@ const command = fc.oneof(
   fc.constant(`APPEND INBOX (\\Seen) {${knownMessage.length}+}\r\n${knownMessage}`),
 )
 
-export async function checkRandomCommands({ store }: TestAccount, runs: number): Promise<void> {
+export async function checkRandomCommands(store: AccountMail, runs: number): Promise<void> {
   const errors: object[] = []
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => void errors.push(fields) }
   const imap = await listenImap({ login: async () => store, limits: { badCommandsMax: 1e9 }, log })

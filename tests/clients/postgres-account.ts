@@ -2,10 +2,12 @@ import { createDirectory } from '../../src/directory/accounts.ts'
 import { createMailStore } from '../../src/mailbox/mail-store.ts'
 import { createMount } from '../../src/mount/mount.ts'
 import { startThrowaway } from '../../src/postgres/fixture.ts'
-import type { TestAccount } from '../../src/imap/test-account.ts'
+import type { AccountMail } from '../../src/mailbox/account-mail.ts'
 
 /** For tests: an account in a mounted database of a real PostgreSQL. */
-export interface PostgresAccount extends TestAccount {
+export interface PostgresAccount {
+  readonly store: AccountMail
+  close(): Promise<void>
   /** As at the beginning and the end of a failover. */
   hold(): void
   resume(): void
