@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 /** For tests only: the embedded store as a process that can be killed, compiled from the present source. */
 export interface CompiledStore {
   start(options: { readonly data: string; readonly listen: string }): Promise<StoreProcess>
+  /** Kills what still runs, and removes the compiled files. */
   remove(): void
 }
 
@@ -34,9 +35,17 @@ export async function compileStore(): Promise<CompiledStore> {
     }),
   )
   await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory])
+  const started: StoreProcess[] = []
   return {
-    start: (options) => startProcess(join(directory, 'store/embedded/main.js'), options),
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    async start(options) {
+      const process = await startProcess(join(directory, 'store/embedded/main.js'), options)
+      started.push(process)
+      return process
+    },
+    remove() {
+      for (const { child } of started) child.kill('SIGKILL')
+      rmSync(directory, { recursive: true, force: true })
+    },
   }
 }
 
