@@ -24,7 +24,10 @@ export function createDirectory(mount: Mount): Directory {
     async setPassword(address, password) {
       const { address: wanted } = requireAddress(address)
       const hash = await hashPassword(requirePassword(password))
-      const changed = await mount.write(randomUUID(), async (db) => (await db.query('update mail.account set password = $2 where address = $1', [wanted, hash])).rowCount)
+      const changed = await mount.write(
+        randomUUID(),
+        async (db) => (await db.query('update mail.account set password = $2 where address = $1', [wanted, hash])).rowCount,
+      )
       if (changed === 0) throw unknownAccount(address)
     },
     createAlias: (alias, address) => createAlias(mount, alias, address),

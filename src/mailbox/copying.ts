@@ -45,7 +45,10 @@ async function copyIn(db: Queries, context: AccountContext, { from, uids, to }: 
 async function lockMailboxes(db: Queries, { accountId }: AccountContext, ids: readonly string[]): Promise<void> {
   const wanted = [...new Set(ids)]
   const { rows } = wanted.every(isId)
-    ? await db.query<{ id: string }>('select id::text from mail.mailbox where id = any ($1) and account_id = $2 order by mailbox.id for no key update', [wanted, accountId])
+    ? await db.query<{ id: string }>('select id::text from mail.mailbox where id = any ($1) and account_id = $2 order by mailbox.id for no key update', [
+        wanted,
+        accountId,
+      ])
     : { rows: [] }
   const missing = wanted.find((id) => !rows.some((row) => row.id === id))
   if (missing !== undefined) throw unknownMailbox(missing)

@@ -1,7 +1,8 @@
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDirectory } from '../directory/accounts.ts'
 import { createMount, type Mount } from '../mount/mount.ts'
-import { startThrowaway, type Throwaway } from '../postgres/fixture.ts'
+import { startThrowaway, type Throwaway, until } from '../postgres/fixture.ts'
 import type { AccountMail, MailboxEntry } from './account-mail.ts'
 import { createMailStore } from './mail-store.ts'
 import type { MailStore } from './store.ts'
@@ -128,7 +129,10 @@ test('copy and move keep flags, dates and object ids, say which UID became which
   for (const i of [1, 2]) await store.deliver({ recipients: [ann.accountId], raw: raw(`m${i}`), deliveryKey: `m${i}`, receivedAt, flags: ['\\Flagged'] })
   const inbox = await named(ann, 'INBOX')
   const trash = await named(ann, 'Trash')
-  expect((await ann.copy(inbox.id, [1, 2, 5], trash.id)).pairs).toEqual([[1, 1], [2, 2]])
+  expect((await ann.copy(inbox.id, [1, 2, 5], trash.id)).pairs).toEqual([
+    [1, 1],
+    [2, 2],
+  ])
   expect((await ann.move(inbox.id, [2], trash.id)).pairs).toEqual([[2, 3]])
   const [original] = await ann.messages(inbox.id, [1])
   const [copy] = await ann.messages(trash.id, [1])
@@ -163,9 +167,14 @@ test('mailboxes: made with their parents, renamed with their children, deleted, 
 test('search compares decoded text without regard to case, and combines with everything else', async () => {
   const { ann } = await world()
   const { id } = await named(ann, 'INBOX')
-  const add = (text: string, flags: string[] = [], internalDate = receivedAt) => ann.append(id, { bytes: Buffer.from(text.replaceAll('\n', '\r\n')), flags, internalDate })
+  const add = (text: string, flags: string[] = [], internalDate = receivedAt) =>
+    ann.append(id, { bytes: Buffer.from(text.replaceAll('\n', '\r\n')), flags, internalDate })
   await add('Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nFrom: Ann <ann@example.org>\nDate: Thu, 1 Jan 2026 23:59:00 -1100\n\nplain 100%\n', ['\\Seen', '$Junk'])
-  await add('Subject: two\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nSCH=D6N soft=\nbreak\n', [], new Date('2026-02-01T00:00:00Z'))
+  await add(
+    'Subject: two\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nSCH=D6N soft=\nbreak\n',
+    [],
+    new Date('2026-02-01T00:00:00Z'),
+  )
   await add('Subject: three\nContent-Transfer-Encoding: base64\n\n' + Buffer.from('needle in base64').toString('base64') + '\n')
   const uids = async (test: Parameters<AccountMail['search']>[1]) => (await ann.search(id, test)).map(({ uid }) => uid)
   expect(await uids({ kind: 'header', name: 'Subject', value: 'GRÜSSE' })).toEqual([])
@@ -178,20 +187,88 @@ test('search compares decoded text without regard to case, and combines with eve
   expect(await uids({ kind: 'sentDate', relation: 'on', day: Date.UTC(2026, 0, 1) / 86_400_000 })).toEqual([1])
   expect(await uids({ kind: 'internalDate', relation: 'since', day: Date.UTC(2026, 1, 1) / 86_400_000 })).toEqual([2])
   expect(await uids({ kind: 'flag', flag: '$junk' })).toEqual([1])
-  expect(await uids({ kind: 'and', tests: [{ kind: 'not', test: { kind: 'flag', flag: '\\Seen' } }, { kind: 'uids', ranges: [{ first: 2, last: 2 }, { first: 3, last: 9 }] }] })).toEqual([2, 3])
-  expect(await uids({ kind: 'or', tests: [{ kind: 'size', relation: 'larger', bytes: 1_000_000 }, { kind: 'modseq', from: 3 }] })).toEqual([2, 3])
+  expect(
+    await uids({
+      kind: 'and',
+      tests: [
+        { kind: 'not', test: { kind: 'flag', flag: '\\Seen' } },
+        {
+          kind: 'uids',
+          ranges: [
+            { first: 2, last: 2 },
+            { first: 3, last: 9 },
+          ],
+        },
+      ],
+    }),
+  ).toEqual([2, 3])
+  expect(
+    await uids({
+      kind: 'or',
+      tests: [
+        { kind: 'size', relation: 'larger', bytes: 1_000_000 },
+        { kind: 'modseq', from: 3 },
+      ],
+    }),
+  ).toEqual([2, 3])
   expect(await uids({ kind: 'not', test: { kind: 'sentDate', relation: 'since', day: 0 } })).toEqual([2, 3])
 })
 
 test('bodies that nobody refers to are swept, others stay', async () => {
   const { store, mount, ann } = await world()
-  for (const i of [1, 2]) await store.deliver({ recipients: [ann.accountId], raw: raw(`s${i}`), deliveryKey: `s${i}`, receivedAt, flags: i === 1 ? ['\\Deleted'] : [] })
+  for (const i of [1, 2])
+    await store.deliver({ recipients: [ann.accountId], raw: raw(`s${i}`), deliveryKey: `s${i}`, receivedAt, flags: i === 1 ? ['\\Deleted'] : [] })
   const { id } = await named(ann, 'INBOX')
   await ann.search(id, { kind: 'text', value: 'x' })
   await ann.expunge(id, [1, 2])
   await mount.read((db) => db.query("update mail.body set stored_at = now() - interval '2 hours'; update handoff.operation set at = now() - interval '2 days'"))
   await store.sweep()
-  const { rows } = await mount.read((db) => db.query('select (select count(*) from mail.body) as bodies, (select count(*) from handoff.operation where at < now() - interval \'1 day\') as old'))
+  const { rows } = await mount.read((db) =>
+    db.query("select (select count(*) from mail.body) as bodies, (select count(*) from handoff.operation where at < now() - interval '1 day') as old"),
+  )
   expect(rows).toEqual([{ bodies: 1, old: 0 }])
   expect(await store.deliver({ recipients: [ann.accountId], raw: raw('s1'), deliveryKey: 's1', receivedAt })).toMatchObject([{ duplicate: true }])
+})
+
+test('deliveries whose connections are cut are delivered once, with UIDs in one row, and whoever watches hears of them', async () => {
+  const { store, mount, ann, bob } = await world()
+  const { id } = await named(bob, 'INBOX')
+  let told = 0
+  bob.watch(id, () => told++)
+  let delivered = 0
+  const total = 200
+  const deliveries = Promise.all(
+    Array.from({ length: total }, (_, i) =>
+      store.deliver({ recipients: [bob.accountId, ann.accountId], raw: raw(`t${i}`), deliveryKey: `t${i}`, receivedAt }).then(() => delivered++),
+    ),
+  )
+  const killer = new pg.Client({ ...postgres.address(mount.current?.database ?? '') })
+  await killer.connect()
+  for (let killed = 0; killed < 25; killed++) {
+    await killer.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() order by state = 'idle', random() limit 1",
+    )
+    const before = delivered
+    await until(() => delivered === total || delivered > before)
+  }
+  await deliveries
+  await killer.end()
+  for (const mail of [ann, bob])
+    expect((await mail.open((await named(mail, 'INBOX')).id)).messages.map(({ uid }) => uid)).toEqual(Array.from({ length: total }, (_, i) => i + 1))
+  expect(told).toBeGreaterThanOrEqual(total)
+})
+
+test('a change by a process that nobody hears is found by looking', async () => {
+  const { store, mount, bob } = await world()
+  const elsewhere = createMailStore(mount)
+  const { id } = await named(bob, 'INBOX')
+  let told = 0
+  bob.watch(id, () => told++)
+  await store.poll()
+  const first = told
+  await store.poll()
+  expect(told).toBe(first)
+  await elsewhere.deliver({ recipients: [bob.accountId], raw: raw('p'), deliveryKey: 'p', receivedAt })
+  await store.poll()
+  expect(told).toBe(first + 1)
 })

@@ -34,7 +34,10 @@ export async function createMailbox(context: AccountContext, name: string): Prom
 
 /** @throws HandoffError MAILBOX_EXISTS */
 async function insertMailbox(db: Queries, { accountId }: AccountContext, name: string): Promise<string> {
-  const { rows } = await db.query<{ id: string }>('insert into mail.mailbox (account_id, name) values ($1, $2) on conflict do nothing returning id::text', [accountId, name])
+  const { rows } = await db.query<{ id: string }>('insert into mail.mailbox (account_id, name) values ($1, $2) on conflict do nothing returning id::text', [
+    accountId,
+    name,
+  ])
   if (!rows[0]) throw mailboxExists(name)
   return rows[0].id
 }
@@ -42,8 +45,7 @@ async function insertMailbox(db: Queries, { accountId }: AccountContext, name: s
 async function createLevelsAbove(db: Queries, { accountId }: AccountContext, name: string): Promise<void> {
   const levels = name.split(separator)
   const above = levels.slice(1).map((_level, i) => levels.slice(0, i + 1).join(separator))
-  if (above.length > 0)
-    await db.query('insert into mail.mailbox (account_id, name) select $1, unnest($2::text[]) on conflict do nothing', [accountId, above])
+  if (above.length > 0) await db.query('insert into mail.mailbox (account_id, name) select $1, unnest($2::text[]) on conflict do nothing', [accountId, above])
 }
 
 export async function removeMailbox(context: AccountContext, mailbox: MailboxEntry): Promise<void> {
@@ -59,7 +61,10 @@ export async function renameMailbox(context: AccountContext, mailbox: MailboxEnt
   const { accountId } = context
   if (!isId(mailbox.id)) throw unknownMailbox(mailbox.name)
   await change(context, [mailbox.id], async (db) => {
-    const { rows } = await db.query<{ name: string }>('select name from mail.mailbox where id = $1 and account_id = $2 for no key update', [mailbox.id, accountId])
+    const { rows } = await db.query<{ name: string }>('select name from mail.mailbox where id = $1 and account_id = $2 for no key update', [
+      mailbox.id,
+      accountId,
+    ])
     const from = rows[0]?.name
     if (from === undefined) throw unknownMailbox(mailbox.id)
     await createLevelsAbove(db, context, to)

@@ -48,7 +48,11 @@ export async function changesSince(context: AccountContext, mailboxId: string, m
       [mailboxId, modseq],
       'mail.changed',
     )
-    const gone = await db.query<{ uid: number }>('select uid from mail.expunged where mailbox_id = $1 and modseq > $2 order by uid', [mailboxId, modseq], 'mail.gone')
+    const gone = await db.query<{ uid: number }>(
+      'select uid from mail.expunged where mailbox_id = $1 and modseq > $2 order by uid',
+      [mailboxId, modseq],
+      'mail.gone',
+    )
     return { highestModseq: row.highest_modseq, uidNext: row.uid_next, changed: changed.rows, vanished: gone.rows.map(({ uid }) => uid) }
   })
 }
@@ -56,7 +60,11 @@ export async function changesSince(context: AccountContext, mailboxId: string, m
 export async function claimRecent(context: AccountContext, mailboxId: string): Promise<number> {
   // Nothing new is the common case, and must not cost a commit.
   const { rows } = await context.mount.read((db) =>
-    db.query<{ recent_from: number; uid_next: number }>('select recent_from, uid_next from mail.mailbox where id = $1 and account_id = $2', [mailboxId, context.accountId], 'mail.recent'),
+    db.query<{ recent_from: number; uid_next: number }>(
+      'select recent_from, uid_next from mail.mailbox where id = $1 and account_id = $2',
+      [mailboxId, context.accountId],
+      'mail.recent',
+    ),
   )
   if (!rows[0]) throw unknownMailbox(mailboxId)
   if (rows[0].recent_from === rows[0].uid_next) return rows[0].uid_next
@@ -110,7 +118,11 @@ export function appendMessage(context: AccountContext, mailboxId: string, messag
   const flags = canonicalFlags(message.flags)
   return againWhenSwept(() =>
     change(context, [mailboxId], async (db) => {
-      const kept = await db.query<{ id: number }>('select mail.keep_body($1, $2, $3, $4) as id', [body.hash, body.content, body.structure, body.version], 'mail.keep-body')
+      const kept = await db.query<{ id: number }>(
+        'select mail.keep_body($1, $2, $3, $4) as id',
+        [body.hash, body.content, body.structure, body.version],
+        'mail.keep-body',
+      )
       const row = await nextModseq(db, context, mailboxId, 1)
       const uid = row.uid_next - 1
       await db.query(

@@ -26,8 +26,7 @@ export async function migrate(mount: Mount): Promise<void> {
     const newest = migrations.at(-1)?.number ?? 0
     const { rows } = await db.query<{ number: number }>('select number from handoff.migration order by number')
     const known = rows.at(-1)?.number ?? 0
-    if (known > newest)
-      throw new HandoffError('DATABASE_TOO_NEW', `the schema of "${mount.name}" has migration ${known}, this program knows ${newest}`)
+    if (known > newest) throw new HandoffError('DATABASE_TOO_NEW', `the schema of "${mount.name}" has migration ${known}, this program knows ${newest}`)
     for (const migration of migrations) await apply(db, epoch, migration)
   })
 }

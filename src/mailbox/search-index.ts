@@ -37,7 +37,15 @@ export async function keepTexts({ mount, accountId }: AccountContext, mailboxId:
          join mail.body c on c.id = t.id
          on conflict (body_id) do update set version = excluded.version, fields = excluded.fields, headers = excluded.headers,
            content = excluded.content, sent_day = excluded.sent_day`,
-        [epoch, searchTextVersion, texts.map((t) => t.id), texts.map((t) => t.fields), texts.map((t) => t.headers), texts.map((t) => t.content), texts.map((t) => t.sentDay ?? null)],
+        [
+          epoch,
+          searchTextVersion,
+          texts.map((t) => t.id),
+          texts.map((t) => t.fields),
+          texts.map((t) => t.headers),
+          texts.map((t) => t.content),
+          texts.map((t) => t.sentDay ?? null),
+        ],
       ),
     )
   }

@@ -67,7 +67,7 @@ function conditionOf(test: SearchTest, value: (given: unknown) => string): strin
       return `(strpos(t.headers, ${wanted}) > 0 or strpos(t.content, ${wanted}) > 0)`
     }
     case 'internalDate':
-      return dayCondition("(extract(epoch from m.internal_date) / 86400)", test, value)
+      return dayCondition('(extract(epoch from m.internal_date) / 86400)', test, value)
     case 'sentDate':
       return `coalesce(${dayCondition('t.sent_day', test, value)}, false)`
     case 'size':

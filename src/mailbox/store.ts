@@ -13,6 +13,8 @@ export interface MailStore {
   /** Fired after own commits; to be told to the other processes, which pass it to `hear`. */
   onChange(listener: (change: MailboxChange) => void): () => void
   hear(change: MailboxChange): void
+  /** Looks whether watched mailboxes have changed without anybody saying so (another node's process): to be called every few seconds. */
+  poll(): Promise<void>
   /** Forgets what is no longer needed: old operation and delivery keys, bodies that no message refers to. In the background; one process suffices. */
   sweep(): Promise<void>
 }

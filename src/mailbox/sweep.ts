@@ -9,7 +9,10 @@ const batch = 1000
 
 /** In small transactions: no client waits for them, and the standbys' copy queue stays short. */
 export async function sweep(mount: Mount): Promise<void> {
-  await inBatches(mount, `delete from handoff.operation where key in (select key from handoff.operation where at < now() - interval '${operationAge}' limit ${batch})`)
+  await inBatches(
+    mount,
+    `delete from handoff.operation where key in (select key from handoff.operation where at < now() - interval '${operationAge}' limit ${batch})`,
+  )
   await inBatches(
     mount,
     `delete from mail.delivery where (mailbox_id, key) in (select mailbox_id, key from mail.delivery where at < now() - interval '${deliveryAge}' limit ${batch})`,

@@ -57,11 +57,11 @@ function* scan(text: string): Generator<Word> {
     let word: Word
     if (char === '"') {
       const end = closing(text, at, '"')
-      word = { kind: 'quoted', text: unescape(text.slice(at + 1, end)), spaced }
+      word = { kind: 'quoted', text: unquote(text.slice(at + 1, end)), spaced }
       at = end + 1
     } else if (char === '(') {
       const end = closingComment(text, at)
-      word = { kind: 'comment', text: unescape(text.slice(at + 1, end)), spaced }
+      word = { kind: 'comment', text: unquote(text.slice(at + 1, end)), spaced }
       at = end + 1
     } else if (char === '<') {
       const end = closing(text, at, '>')
@@ -124,7 +124,9 @@ function addressOf(words: readonly Word[]): EnvelopeAddress | undefined {
   const rest = words.filter((word) => word.kind !== 'comment')
   if (rest.length === 0) return undefined
   // The local part may be quoted, and obsolete syntax has space around "@" and ".".
-  const text = rest.map((word) => (word.kind === 'quoted' && !isDotAtom(word.text) ? `"${word.text.replace(/["\\]/g, '\\$&')}"` : word.text)).join(rest.some((w) => w.text.includes('@')) ? '' : ' ')
+  const text = rest
+    .map((word) => (word.kind === 'quoted' && !isDotAtom(word.text) ? `"${word.text.replace(/["\\]/g, '\\$&')}"` : word.text))
+    .join(rest.some((w) => w.text.includes('@')) ? '' : ' ')
   return { name: comment, ...splitAddress(text) }
 }
 
@@ -133,7 +135,7 @@ function splitAddress(text: string): { readonly mailbox: string; readonly host: 
   const address = text.startsWith('@') && text.includes(':') ? text.slice(text.indexOf(':') + 1) : text
   const at = address.lastIndexOf('@')
   const local = at < 0 ? address : address.slice(0, at)
-  const mailbox = local.startsWith('"') && local.endsWith('"') && local.length > 1 ? unescape(local.slice(1, -1)) : local
+  const mailbox = local.startsWith('"') && local.endsWith('"') && local.length > 1 ? unquote(local.slice(1, -1)) : local
   // RFC 9051 §7.5.2: no host means a group's marker, so an address without one gets a name that is none (RFC 5321 has the same idea for "<>").
   return { mailbox: mailbox.trim(), host: at < 0 ? '.MISSING-HOST-NAME.' : address.slice(at + 1).trim() }
 }
@@ -149,6 +151,6 @@ function isDotAtom(text: string): boolean {
   return /^[^\s()<>[\]:;@\\,"]+$/.test(text)
 }
 
-function unescape(text: string): string {
+function unquote(text: string): string {
   return text.replace(/\\(.)/gs, '$1')
 }

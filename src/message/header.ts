@@ -57,13 +57,16 @@ function readField(bytes: Uint8Array, start: number, end: number): HeaderField |
 /** The first field of this name, unfolded and trimmed; encoded words are left as they are. */
 export function fieldValue(bytes: Uint8Array, header: Pick<Header, 'fields'>, name: string): string | undefined {
   const field = header.fields.find((each) => each.name === name)
-  return field && valueOf(bytes, field)
+  return field && fieldText(bytes, field)
 }
 
-export function valueOf(bytes: Uint8Array, field: HeaderField): string {
+export function fieldText(bytes: Uint8Array, field: HeaderField): string {
   const raw = decodeHeaderBytes(bytes.subarray(field.valueStart, Math.min(field.end, field.valueStart + valueBytesMax)))
   // RFC 5322 §2.2.3: unfolding takes the line ends away and leaves the space. NUL and lone CR or LF can be in no IMAP string.
-  return raw.replace(/\r?\n(?=[ \t])/g, '').replace(/[\r\n\0]+/g, ' ').trim()
+  return raw
+    .replace(/\r?\n(?=[ \t])/g, '')
+    .replace(/[\r\n\0]+/g, ' ')
+    .trim()
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

@@ -1,5 +1,5 @@
 import { decodeCharset, decodeEncodedWords } from './encoded-words.ts'
-import { readHeader, valueOf } from './header.ts'
+import { readHeader, fieldText } from './header.ts'
 import type { MessagePart, MessageRoot } from './part.ts'
 import { decodeTransferEncoding } from './transfer-encoding.ts'
 
@@ -50,7 +50,7 @@ function partsOf(root: MessagePart): MessagePart[] {
 
 function fieldLines(bytes: Uint8Array, part: MessagePart): string[] {
   return readHeader(bytes, part.headerStart, part.bodyStart).fields.map((field) => {
-    const value = comparable(decodeEncodedWords(valueOf(bytes, field)))
+    const value = comparable(decodeEncodedWords(fieldText(bytes, field)))
     return `${field.name}:${value.replace(/[\r\n]+/g, ' ')}`
   })
 }

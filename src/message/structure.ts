@@ -63,7 +63,10 @@ function part(walk: Walk, range: Range, given: { readonly header: Header; readon
   const { header } = given
   const { bodyStart } = header
   const value = (name: string) => fieldValue(bytes, header, name)
-  const encoding = withoutComments(value('content-transfer-encoding') ?? '').trim().toLowerCase() || '7bit'
+  const encoding =
+    withoutComments(value('content-transfer-encoding') ?? '')
+      .trim()
+      .toLowerCase() || '7bit'
   const content = contentType(value('content-type'), given.defaultType)
   const disposition = parseParametrised(value('content-disposition') ?? '')
   const languages = withoutComments(value('content-language') ?? '').split(',')

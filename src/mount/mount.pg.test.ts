@@ -118,7 +118,9 @@ test('backends that are terminated in the middle of writes cost a retry, not an 
   let answered = 0
   const calls = Promise.all(Array.from({ length: 300 }, (_, i) => call(mount, i).then(() => answered++)))
   for (let killed = 0; killed < 40; killed++) {
-    await killer.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'handoff-mailbox' order by state = 'idle', random() limit 1")
+    await killer.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'handoff-mailbox' order by state = 'idle', random() limit 1",
+    )
     const before = answered
     await until(() => answered === 300 || answered > before)
   }
@@ -159,7 +161,15 @@ test('a session that is open already finds out that the epoch has changed under 
   await superuser.query("alter database mail set handoff.epoch = '2'")
   await superuser.query("alter system set handoff.epoch = '2'")
   await superuser.query('select pg_reload_conf()')
-  await until(async () => (await mount.read((db) => db.query("select current_setting('handoff.epoch') as epoch"), { waitMsMax: 200 }).then(({ rows }) => rows[0]?.epoch, () => '2')) === '2')
+  await until(
+    async () =>
+      (await mount
+        .read((db) => db.query("select current_setting('handoff.epoch') as epoch"), { waitMsMax: 200 })
+        .then(
+          ({ rows }) => rows[0]?.epoch,
+          () => '2',
+        )) === '2',
+  )
   await expect(mount.write('x', async () => 1, { waitMsMax: 100 })).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
   mount.target({ ...address, epoch: 2, held: false })
   expect(await call(mount, 2)).toBe(2)
@@ -171,7 +181,7 @@ test('a write that hangs on a lost instance is executed on the next one, once', 
   const blocker = await admin(old.address)
   await blocker.query('begin; lock table counter')
   const write = call(mount, 1)
-  await until(async () => (await blocker.query("select from pg_locks where not granted")).rowCount === 1)
+  await until(async () => (await blocker.query('select from pg_locks where not granted')).rowCount === 1)
   mount.target({ ...next.address, epoch: 2, held: false })
   expect(await write).toBe(1)
   expect(await stateOf(mount)).toEqual({ counter: 1, calls: 1, different: 1, operations: 1 })

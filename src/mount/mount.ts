@@ -190,7 +190,14 @@ class MountedDatabase implements Mount {
   }
 
   #unavailable(waitedMs: number, cause: unknown): HandoffError {
-    const why = this.#current === undefined ? 'it has not been told where it is' : this.#current.held ? 'it is held' : cause instanceof Error ? cause.message : 'no answer'
+    const why =
+      this.#current === undefined
+        ? 'it has not been told where it is'
+        : this.#current.held
+          ? 'it is held'
+          : cause instanceof Error
+            ? cause.message
+            : 'no answer'
     return new HandoffError('DATABASE_UNAVAILABLE', `the mailbox database "${this.name}" could not be used for ${waitedMs} ms: ${why}`, { cause })
   }
 }
@@ -200,11 +207,17 @@ class MountedDatabase implements Mount {
  * that open. Found means done; and it is confirmed by a commit of our own, because it may have been let go by a wait that was cut
  * short, and only a later commit that the standbys confirmed says that they have it.
  */
-async function attemptWrite<T>(session: Session, write: { readonly operationKey: string; readonly outcome: Outcome }, fn: (db: Queries) => Promise<T>): Promise<T> {
+async function attemptWrite<T>(
+  session: Session,
+  write: { readonly operationKey: string; readonly outcome: Outcome },
+  fn: (db: Queries) => Promise<T>,
+): Promise<T> {
   const { operationKey, outcome } = write
   await session.begin('read write')
   if (outcome.unknown) {
-    const { rows } = await session.query<{ result: T }>('update handoff.operation set confirmations = confirmations + 1 where key = $1 returning result', [operationKey])
+    const { rows } = await session.query<{ result: T }>('update handoff.operation set confirmations = confirmations + 1 where key = $1 returning result', [
+      operationKey,
+    ])
     if (rows[0]) {
       await session.query('commit')
       session.requireConfirmed()

@@ -58,7 +58,11 @@ export class Session implements Queries {
   }
 
   async query<R extends object>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>> {
-    const result = await this.#client.query<R & pg.QueryResultRow>({ text, ...(values ? { values: [...values] } : {}), ...(name === undefined ? {} : { name }) })
+    const result = await this.#client.query<R & pg.QueryResultRow>({
+      text,
+      ...(values ? { values: [...values] } : {}),
+      ...(name === undefined ? {} : { name }),
+    })
     return { rows: result.rows, rowCount: result.rowCount ?? 0 }
   }
 
@@ -90,12 +94,15 @@ export class Session implements Queries {
   }
 
   async #check(): Promise<void> {
-    const { rows } = await this.query<{ standby: boolean; epoch: string | null }>("select pg_is_in_recovery() as standby, current_setting('handoff.epoch', true) as epoch")
+    const { rows } = await this.query<{ standby: boolean; epoch: string | null }>(
+      "select pg_is_in_recovery() as standby, current_setting('handoff.epoch', true) as epoch",
+    )
     if (rows[0]?.standby) throw new WrongInstance('the instance is a standby')
     this.#compareEpoch(rows[0]?.epoch ?? '')
   }
 
   #compareEpoch(found: string): void {
-    if (this.#epoch !== 0 && Number(found === '' ? Number.NaN : found) !== this.#epoch) throw new WrongInstance(`the instance has epoch "${found}", wanted ${this.#epoch}`)
+    if (this.#epoch !== 0 && Number(found === '' ? Number.NaN : found) !== this.#epoch)
+      throw new WrongInstance(`the instance has epoch "${found}", wanted ${this.#epoch}`)
   }
 }
