@@ -1,0 +1,79 @@
+import { formatLsn } from '../replication/lsn.ts'
+import type { Action } from '../groups/action.ts'
+import type { Outcome, Ports } from '../supervisor/ports.ts'
+import type { SimAgent } from './agent.ts'
+
+/** The supervisor's ports, onto the simulated world. */
+export function simPorts(agent: SimAgent): Ports {
+  const { world, node } = agent
+  const random = world.random
+  let published = ''
+  const perform = (action: Action, done: (outcome: Outcome) => void): void => {
+    const answer = (outcome: Outcome): void => {
+      if (!agent.alive) return
+      done(outcome)
+      agent.wake(0.05)
+    }
+    switch (action.lane) {
+      case 'record':
+        return agent.session.swap(action, answer)
+      case 'instance':
+        return agent.operations.perform(action, answer)
+      case 'address': {
+        const held = action.kind === 'claim'
+        return agent.later(held ? random.between(3, 30) : random.between(1, 5), () => {
+          world.setAddress(node, action.group, held)
+          answer({ ok: true, addressesHeld: held })
+        })
+      }
+      case 'service': {
+        const delay = action.kind === 'serve' ? random.between(2, 50) : action.manner === 'politely' ? random.between(20, 200) : random.between(1, 5)
+        return agent.later(delay, () => {
+          const state = world.serviceOf(node, action.group)
+          if (state === undefined || state.kind === 'absent') return answer({ ok: false, code: 'SERVICE_ABSENT', message: 'the mailbox service does not run' })
+          const next = action.kind === 'serve' ? ({ kind: 'serving', epoch: action.epoch } as const) : ({ kind: 'warm' } as const)
+          world.setService(node, action.group, next)
+          answer({ ok: true, service: next })
+        })
+      }
+      case 'promise':
+        return
+    }
+  }
+  return {
+    perform: (action, done) => {
+      perform(action, done)
+      world.maybeKillMidStep(agent)
+    },
+    renewSession: (done) => agent.session.renew(done),
+    readRecord: (group, done) => agent.session.readRecord(group, done),
+    observe: (group) => {
+      const asOf = node.monotonic()
+      const slow = node.disk.hungUntil > world.queue.now ? 200 : node.disk.latency
+      agent.later(random.between(0.5, 3) + slow, () => {
+        const instance = world.instance(node.id, group)
+        if (instance !== undefined) agent.input({ kind: 'instance', group, state: instance.state(), asOf })
+      })
+    },
+    publish: (payload) => {
+      if (!agent.alive) return
+      for (const promise of payload.promises) {
+        const mark = `${promise.group} ${promise.epoch} ${promise.seq}`
+        if (mark === published) continue
+        published = mark
+        world.checkers.promiseGiven(node, promise.group as never, promise.epoch, world.queue.now + promise.ms / node.clockRate)
+      }
+      world.guardian(node)?.publish(payload)
+    },
+    guard: (deadlines) => {
+      if (agent.alive) world.guardian(node)?.guard(deadlines)
+    },
+    tell: (event) => {
+      if (agent.alive) world.note(node, `${event.level === 'info' ? '' : `${event.level} `}${event.message}`)
+    },
+    amendDecision: (group, epoch, patch) => {
+      const steps = patch.rejoin === undefined ? '' : ` rejoin ${patch.rejoin.way} from ${patch.rejoin.forkLsn ?? formatLsn(0n as never)}`
+      world.note(node, `${group} decision ${epoch} amended${steps}`)
+    },
+  }
+}

@@ -1,0 +1,172 @@
+import type { NodeId } from '../cluster/node.ts'
+import type { EventQueue } from './event-queue.ts'
+import type { Random } from './random.ts'
+
+export interface StoreEvent {
+  readonly key: string
+  /** Null: deleted. */
+  readonly value: string | null
+  readonly modRevision: number
+}
+
+export interface Compare {
+  readonly key: string
+  /** 0: the key must not exist. */
+  readonly modRevision: number
+}
+
+export interface Transaction {
+  readonly by: NodeId
+  readonly compares: readonly Compare[]
+  readonly puts: readonly { readonly key: string; readonly value: string; readonly lease?: number }[]
+  readonly deletes: readonly string[]
+}
+
+export type Answer<T> = { readonly kind: 'answer'; readonly value: T } | { readonly kind: 'unknown' }
+
+/** How the world reaches the store from a node at this moment, and how long that takes. */
+export interface StorePath {
+  reachable(from: number): boolean
+}
+
+interface Entry {
+  readonly value: string
+  readonly modRevision: number
+  readonly lease: number
+}
+
+interface Lease {
+  expiresAt: number
+  readonly ttl: number
+}
+
+/**
+ * The cluster database: linearizable, with revisions, leases and watches. A call that times out has an unknown outcome: it was
+ * lost, or it was applied and the answer was lost, or it is applied later. Leases run by the store's clock.
+ */
+export class SimStore {
+  revision = 1
+  down = 0
+  slow = 0
+  readonly entries = new Map<string, Entry>()
+  readonly watchers = new Set<(event: StoreEvent) => void>()
+  /** Called on each applied transaction, before anybody else learns of it. */
+  onCommit: (transaction: Transaction | null, events: readonly StoreEvent[], before: (key: string) => string | undefined) => void = () => undefined
+  private readonly leases = new Map<number, Lease>()
+  private nextLease = 1
+  private readonly queue: EventQueue
+  private readonly random: Random
+  private readonly path: StorePath
+
+  constructor(queue: EventQueue, random: Random, path: StorePath) {
+    this.queue = queue
+    this.random = random
+    this.path = path
+  }
+
+  available(from: number): boolean {
+    return this.down === 0 && this.path.reachable(from)
+  }
+
+  /** One request and its answer. `apply` runs at the store at one instant. */
+  call<T>(from: number, timeoutMs: number, apply: () => T, done: (answer: Answer<T>) => void): void {
+    let answered = false
+    const finish = (answer: Answer<T>): void => {
+      if (answered) return
+      answered = true
+      done(answer)
+    }
+    this.queue.after(timeoutMs, () => finish({ kind: 'unknown' }))
+    // A request may lie in a buffer through a cut and be carried out long after its sender has given it up.
+    const stuck = this.random.chance(0.3) ? this.random.between(100, 3000) : 0
+    const attempt = (last: boolean): void => {
+      if (!this.available(from)) {
+        if (!last && stuck > 0) this.queue.after(stuck, () => attempt(true))
+        return
+      }
+      const value = apply()
+      this.queue.after(this.latency(), () => {
+        if (this.path.reachable(from)) finish({ kind: 'answer', value })
+      })
+    }
+    this.queue.after(this.latency(), () => attempt(false))
+  }
+
+  latency(): number {
+    const base = 0.5 + 2 * this.random.next() + (this.random.chance(0.01) ? this.random.between(10, 100) : 0)
+    return this.slow > 0 ? base + this.random.between(0, this.slow) : base
+  }
+
+  /** Null when a compare failed. */
+  apply(transaction: Transaction): number | null {
+    for (const compare of transaction.compares) if ((this.entries.get(compare.key)?.modRevision ?? 0) !== compare.modRevision) return null
+    const events: StoreEvent[] = []
+    const revision = ++this.revision
+    const before = new Map([...transaction.puts.map((put) => put.key), ...transaction.deletes].map((key) => [key, this.entries.get(key)?.value]))
+    for (const put of transaction.puts) {
+      this.entries.set(put.key, { value: put.value, modRevision: revision, lease: put.lease ?? 0 })
+      events.push({ key: put.key, value: put.value, modRevision: revision })
+    }
+    for (const key of transaction.deletes) {
+      if (!this.entries.delete(key)) continue
+      events.push({ key, value: null, modRevision: revision })
+    }
+    this.publish(transaction, events, (key) => before.get(key))
+    return revision
+  }
+
+  grantLease(ttl: number): number {
+    const lease = this.nextLease++
+    this.leases.set(lease, { expiresAt: this.queue.now + ttl, ttl })
+    this.expireLater(lease)
+    return lease
+  }
+
+  keepAlive(lease: number): boolean {
+    const found = this.leases.get(lease)
+    if (found === undefined) return false
+    found.expiresAt = Math.max(found.expiresAt, this.queue.now + found.ttl)
+    return true
+  }
+
+  leaseOf(key: string): { readonly expiresAt: number } | undefined {
+    return this.leases.get(this.entries.get(key)?.lease ?? 0)
+  }
+
+  /** A new leader does not know how old a lease is and gives each its whole length again. */
+  changeLeader(electionMs: number): void {
+    this.down++
+    this.queue.after(electionMs, () => {
+      this.down--
+      for (const lease of this.leases.values()) lease.expiresAt = Math.max(lease.expiresAt, this.queue.now + lease.ttl)
+    })
+  }
+
+  private expireLater(id: number): void {
+    const lease = this.leases.get(id)
+    if (lease === undefined) return
+    this.queue.at(lease.expiresAt, () => {
+      if (lease.expiresAt > this.queue.now) return this.expireLater(id)
+      // Without a leader nothing expires.
+      if (this.down > 0) {
+        lease.expiresAt = this.queue.now + 20
+        return this.expireLater(id)
+      }
+      this.leases.delete(id)
+      const gone = [...this.entries].filter(([, entry]) => entry.lease === id).map(([key]) => key)
+      if (gone.length === 0) return
+      const revision = ++this.revision
+      for (const key of gone) this.entries.delete(key)
+      this.publish(
+        null,
+        gone.map((key) => ({ key, value: null, modRevision: revision })),
+        () => undefined,
+      )
+    })
+  }
+
+  private publish(transaction: Transaction | null, events: readonly StoreEvent[], before: (key: string) => string | undefined): void {
+    this.onCommit(transaction, events, before)
+    for (const event of events) for (const watcher of this.watchers) watcher(event)
+  }
+}
