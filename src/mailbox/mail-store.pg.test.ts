@@ -272,3 +272,34 @@ test('a change by a process that nobody hears is found by looking', async () => 
   await store.poll()
   expect(told).toBe(first + 1)
 })
+
+test('a delivery whose wait for the standby is cut short is answered only when the standby has it, also to one who delivers again', async () => {
+  const { store, mount, ann } = await world()
+  const superuser = new pg.Client({ ...postgres.address(mount.current?.database ?? '') })
+  await superuser.connect()
+  const setStandbys = async (names: string) => {
+    await superuser.query(`alter system set synchronous_standby_names = '${names}'`)
+    await superuser.query('select pg_reload_conf()')
+    await until(async () => (await superuser.query('show synchronous_standby_names')).rows[0]?.synchronous_standby_names === names)
+  }
+  const waiting = async (sql: string) => (await superuser.query(`select ${sql} from pg_stat_activity where wait_event = 'SyncRep'`)).rowCount
+  try {
+    await setStandbys('nobody')
+    const delivery = { recipients: [ann.accountId], raw: raw('s'), deliveryKey: 's', receivedAt }
+    let answered = 0
+    const first = store.deliver(delivery).finally(() => answered++)
+    await until(async () => (await waiting('')) === 1)
+    await waiting('pg_cancel_backend(pid)')
+    // The row is there now; but neither the first nor a second delivery is told so.
+    await until(async () => (await superuser.query('select from mail.message')).rowCount === 1)
+    const second = store.deliver(delivery).finally(() => answered++)
+    await until(async () => (await waiting('')) === 1)
+    expect(answered).toBe(0)
+    await setStandbys('')
+    expect(await Promise.all([first, second])).toMatchObject([[{ uid: 1 }], [{ uid: 1 }]])
+    expect((await superuser.query('select from mail.message')).rowCount).toBe(1)
+  } finally {
+    await setStandbys('')
+    await superuser.end()
+  }
+})

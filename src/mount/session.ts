@@ -6,6 +6,15 @@ import { UnconfirmedCommit, WrongInstance } from './transient.ts'
 const connectTimeoutMs = 2000
 const int8 = 20
 
+/**
+ * What the promise stands on, against whatever is set for role or database: every commit waits for the standbys, no timeout cuts that wait
+ * short, and a warning that it was cut short reaches us. (JIT: our statements are small, compiling them costs more than they do.)
+ */
+const sessionSettings = { synchronous_commit: 'on', statement_timeout: '0', lock_timeout: '0', client_min_messages: 'warning', jit: 'off' } as const
+const options = Object.entries(sessionSettings)
+  .map(([name, value]) => `-c ${name}=${value}`)
+  .join(' ')
+
 /** int8 as a number: UIDs, mod-sequences and sizes stay below 2^53. */
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text') => (oid === int8 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser,
@@ -43,7 +52,7 @@ export class Session implements Queries {
   static async connect(target: MountTarget, register: (destroy: () => void) => void): Promise<Session> {
     const socket = new Socket()
     const { host, port, user, password, database } = target
-    const config: pg.ClientConfig = { host, port, user, database, stream: () => socket, types, keepAlive: true, application_name: 'handoff-mailbox' }
+    const config: pg.ClientConfig = { host, port, user, database, stream: () => socket, types, keepAlive: true, options, application_name: 'handoff-mailbox' }
     const client = new pg.Client({ ...config, ...(password === undefined ? {} : { password }), connectionTimeoutMillis: connectTimeoutMs })
     const session = new Session(client, socket, target.epoch)
     register(() => socket.destroy())

@@ -37,6 +37,7 @@ const stateCodes: ReadonlySet<string> = new Set([
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
   '57P05', // idle_session_timeout
+  '25P03', // idle_in_transaction_session_timeout
   '25006', // read_only_sql_transaction: a standby, or the gate is closed
   '28000', // invalid_authorization_specification: pg_hba.conf of a closed gate
   '53300', // too_many_connections
