@@ -9,6 +9,8 @@ import { GroupState } from './group-state.ts'
 import type { GroupDeadline, Input, Outcome, Ports } from './ports.ts'
 import { StoreImage } from './store-image.ts'
 
+const earlyMax = 1000
+
 export interface SupervisorOptions {
   readonly self: NodeId
   readonly timing: Timing
@@ -34,6 +36,8 @@ export class Supervisor {
   private peers: ReadonlyMap<NodeId, PeerReport> = new Map()
   private readonly queue: Input[] = []
   private readonly completions: (() => void)[] = []
+  /** What was told about groups before the cluster database told of them: it is told only once. Bounded; the last word of each counts. */
+  private early: Input[] = []
   private storeFollowed = false
   private sessionDeadline: number | null = null
   private renewing = false
@@ -111,17 +115,20 @@ export class Supervisor {
       }
       case 'service': {
         const group = this.groups.get(input.group)
-        if (group !== undefined && !group.running.has('service')) group.service = input.state
+        if (group === undefined) this.early.push(input)
+        else if (!group.running.has('service')) group.service = input.state
         return
       }
       case 'addresses': {
         const group = this.groups.get(input.group)
-        if (group !== undefined && !group.running.has('address')) group.addressesHeld = input.held
+        if (group === undefined) this.early.push(input)
+        else if (!group.running.has('address')) group.addressesHeld = input.held
         return
       }
       case 'sick': {
         const group = this.groups.get(input.group)
-        if (group !== undefined) group.sick = input.why
+        if (group === undefined) this.early.push(input)
+        else group.sick = input.why
         return
       }
     }
@@ -136,6 +143,7 @@ export class Supervisor {
       else group.config = config
     }
     for (const name of [...this.groups.keys()]) if (!this.store.groups.has(name)) this.groups.delete(name)
+    if (this.early.length > 0 && this.groups.size > 0) for (const told of this.early.splice(0).slice(-earlyMax)) this.fold(told)
     for (const [name, group] of this.groups) {
       const record = this.store.owners.get(name)?.value
       if (record !== undefined) group.observeRecord(record, before.get(name), this.now)
@@ -198,6 +206,9 @@ export class Supervisor {
   private perform(group: GroupState, action: Exclude<Action, { lane: 'promise' }>): void {
     const token = ++this.token
     group.begin(action, action.lane, token)
+    // The guardian must know the deadline of what may be true in a moment before it can become true: if this process is
+    // killed right after the swap has been sent, the guardian alone ends the service.
+    if (action.kind === 'swapRecord') this.announce()
     if (action.lane === 'instance' || action.kind === 'swapRecord')
       this.ports.tell({ level: 'info', code: `ACTION_${action.kind}`, group: action.group, message: describe(action) })
     this.ports.perform(action, (outcome) => this.completions.push(() => this.complete(group, action, token, outcome)))
