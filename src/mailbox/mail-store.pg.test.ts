@@ -73,7 +73,7 @@ test('a message for two is stored once, comes back byte for byte, and a second d
   await expect(store.deliver({ ...delivery, recipients: ['999'] })).rejects.toMatchObject({ code: 'MAILBOX_UNKNOWN' })
 })
 
-test('concurrent deliveries to overlapping recipients neither block each other for good nor skip or share a UID', async () => {
+test('concurrent deliveries to overlapping recipients neither deadlock nor skip or share a UID', async () => {
   const { store, ann, bob } = await world()
   const both = [ann.accountId, bob.accountId]
   await Promise.all(
