@@ -281,8 +281,11 @@ test('a delivery whose wait for the standby is cut short is answered only when t
     await superuser.query(`alter system set synchronous_standby_names = '${names}'`)
     await superuser.query('select pg_reload_conf()')
     await until(async () => (await superuser.query('show synchronous_standby_names')).rows[0]?.synchronous_standby_names === names)
+    // The flag that makes backends wait is the checkpointer's, which looks for new settings before a checkpoint.
+    await superuser.query('checkpoint')
   }
-  const waiting = async (sql: string) => (await superuser.query(`select ${sql} from pg_stat_activity where wait_event = 'SyncRep'`)).rowCount
+  const waiting = async (sql: string) =>
+    (await superuser.query(`select ${sql} from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'handoff-mailbox'`)).rowCount
   try {
     await setStandbys('nobody')
     const delivery = { recipients: [ann.accountId], raw: raw('s'), deliveryKey: 's', receivedAt }

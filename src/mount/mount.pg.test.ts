@@ -194,18 +194,29 @@ test('a commit whose wait for the standby is cut short is not acknowledged until
   await superuser.query("alter system set synchronous_standby_names = 'nobody'")
   await superuser.query('select pg_reload_conf()')
   await until(async () => (await superuser.query('show synchronous_standby_names')).rows[0]?.synchronous_standby_names === 'nobody')
+  // The flag that makes backends wait is the checkpointer's, which looks for new settings before a checkpoint.
+  await superuser.query('checkpoint')
   await superuser.query('set synchronous_commit = local')
   let answered = false
   const write = call(mount, 1).finally(() => {
     answered = true
   })
-  const waiting = "from pg_stat_activity where wait_event = 'SyncRep'"
-  for (const end of ['pg_cancel_backend', 'pg_terminate_backend']) {
-    await until(async () => (await superuser.query(`select ${waiting}`)).rowCount === 1)
-    expect((await superuser.query('select n from counter')).rows[0]?.n).toBe(end === 'pg_cancel_backend' ? 0 : 1)
-    await superuser.query(`select ${end}(pid) ${waiting}`)
+  const waitingPid = async (): Promise<number | undefined> =>
+    (await superuser.query("select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'handoff-mailbox'")).rows[0]?.pid
+  /** A session waits for the standby, and it is another than the one before: each attempt has a session of its own. */
+  let last: number | undefined
+  const nextWaits = async () => {
+    await until(async () => ![undefined, last].includes(await waitingPid()))
+    last = await waitingPid()
   }
-  await until(async () => (await superuser.query(`select ${waiting}`)).rowCount === 1)
+  await nextWaits()
+  expect((await superuser.query('select n from counter')).rows).toEqual([{ n: 0 }])
+  await superuser.query('select pg_cancel_backend($1)', [last])
+  await nextWaits()
+  // Visible now, to everybody but the one who waits for the answer.
+  expect((await superuser.query('select n from counter')).rows).toEqual([{ n: 1 }])
+  await superuser.query('select pg_terminate_backend($1)', [last])
+  await nextWaits()
   expect(answered).toBe(false)
   await superuser.query("alter system set synchronous_standby_names = ''")
   await superuser.query('select pg_reload_conf()')
