@@ -26,8 +26,11 @@ export class SimAgent {
     this.operations = new InstanceOperations(this)
     const ports: Ports = simPorts(this)
     this.supervisor = new Supervisor({ self: node.id, timing: world.timing, startedAt: node.monotonic(), observeEveryMs: 100 }, ports)
-    for (const [group, state] of world.servicesOf(node)) this.later(2, () => this.input({ kind: 'service', group, state }))
-    for (const [group, held] of world.addressesOf(node)) this.later(2, () => this.input({ kind: 'addresses', group, held }))
+    for (const instance of world.instancesOf(node)) instance.adopted()
+    this.later(2, () => {
+      for (const [group, state] of world.servicesOf(node)) this.input({ kind: 'service', group, state })
+      for (const [group, held] of world.addressesOf(node)) this.input({ kind: 'addresses', group, held })
+    })
     this.wake(0.1)
   }
 

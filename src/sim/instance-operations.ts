@@ -143,7 +143,16 @@ function start(operation: Operation, what: string, then: () => void): void {
   instance.failure = null
   operation.world.note(instance.node, `${instance.group} starts as ${what}`)
   const hung = Math.max(0, instance.node.disk.hungUntil - operation.world.queue.now)
-  instance.later(operation.between(30, 250) + hung, then)
+  let ready = false
+  const { incarnation } = instance
+  instance.later(operation.between(30, 250) + hung, () => {
+    ready = true
+  })
+  operation.until(
+    () => (instance.incarnation !== incarnation ? 'ended while it was starting' : ready),
+    then,
+    60_000,
+  )
 }
 
 function startPrimary(operation: Operation, action: Extract<InstanceAction, { kind: 'startPrimary' }>): void {

@@ -223,6 +223,13 @@ export class SimInstance {
     return true
   }
 
+  /** A new cluster service knows nothing that only its predecessor had proven; a tail to be confirmed is at most what is there now. */
+  adopted(): void {
+    this.proven = []
+    if (this.running === 'primary' && this.gate === 'closed') this.tail = this.log.length
+    this.quiesced = null
+  }
+
   insert(write: Write): void {
     this.log.push(write.id)
     this.waiting.push({ position: this.log.length, write })

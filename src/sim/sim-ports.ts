@@ -41,7 +41,9 @@ export function simPorts(agent: SimAgent): Ports {
     }
   }
   return {
+    // An agent that was killed in the middle of a step does nothing more.
     perform: (action, done) => {
+      if (!agent.alive) return
       perform(action, done)
       world.maybeKillMidStep(agent)
     },

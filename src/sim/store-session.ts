@@ -20,6 +20,7 @@ export class StoreSession {
   private sessionRevision = 0
   private watching: ((event: StoreEvent) => void) | null = null
   private connecting = false
+  private connection = 0
   private backlog: StoreEvent[] = []
   private pumping = false
   private heardAt = 0
@@ -46,31 +47,52 @@ export class StoreSession {
     const { store, timing } = agent.world
     const sentAt = agent.node.monotonic()
     const key = `sessions/${agent.node.id}`
-    const apply = (): { lease: number; revision: number } => {
-      if (this.lease !== 0 && store.keepAlive(this.lease)) return { lease: this.lease, revision: this.sessionRevision }
-      const lease = store.grantLease(timing.sessionTtlMs)
-      const revision = store.apply({ by: agent.node.id, compares: [], puts: [{ key, value: '{}', lease }], deletes: [] })
-      return { lease, revision: revision ?? 0 }
-    }
-    this.call(renewTimeoutMs, apply, (result) => {
-      if (result === 'unknown') return done({ ok: false, why: 'the cluster database did not answer' })
-      // A session that was replaced in the meantime (a late request of this very agent) proves nothing.
-      this.lease = result.lease
-      this.sessionRevision = result.revision
+    const failed = (why: string): void => done({ ok: false, why })
+    const renewed = (): void => {
       agent.node.sessionDeadline = Math.max(agent.node.sessionDeadline, sentAt + timing.sessionTtlMs)
       done({ ok: true, ttlMs: timing.sessionTtlMs })
       agent.wake(0.05)
       this.follow()
-    })
+    }
+    // A new session replaces exactly what was read: a late second copy of this request must not replace it again.
+    const create = (found: number): void =>
+      this.call(
+        renewTimeoutMs,
+        () => {
+          const lease = store.grantLease(timing.sessionTtlMs)
+          return { lease, revision: store.apply({ by: agent.node.id, compares: [{ key, modRevision: found }], puts: [{ key, value: '{}', lease }], deletes: [] }) }
+        },
+        (result) => {
+          if (result === 'unknown') return failed('the cluster database did not answer')
+          if (result.revision === null) return failed('the session has changed meanwhile')
+          this.lease = result.lease
+          this.sessionRevision = result.revision
+          renewed()
+        },
+      )
+    if (this.lease === 0) return this.call(renewTimeoutMs, () => store.entries.get(key)?.modRevision ?? 0, (found) => (found === 'unknown' ? failed('the cluster database did not answer') : create(found)))
+    this.call(
+      renewTimeoutMs,
+      () => store.keepAlive(this.lease),
+      (alive) => {
+        if (alive === 'unknown') return failed('the cluster database did not answer')
+        if (alive) return renewed()
+        this.lease = 0
+        failed('the session had run out')
+      },
+    )
   }
 
   /** Reads everything and watches from there. */
   private follow(): void {
     if (this.watching !== null || this.connecting) return
     this.connecting = true
+    const connection = ++this.connection
     const { agent } = this
     const { store, queue } = agent.world
     const apply = (): { key: string; value: string; modRevision: bigint }[] => {
+      // A watch that was asked for in vain and comes about late is nobody's.
+      if (connection !== this.connection || !agent.alive) return []
       this.end()
       this.backlog = []
       const watch = (event: StoreEvent): void => {
@@ -85,6 +107,7 @@ export class StoreSession {
       this.connecting = false
       if (puts === 'unknown' || !agent.alive) {
         this.end()
+        this.connection++
         return agent.later(200, () => this.follow())
       }
       this.heardAt = queue.now

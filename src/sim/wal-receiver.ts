@@ -13,6 +13,8 @@ export class WalReceiver {
   private upstream: SimInstance | null = null
   private row: StandbyRow | null = null
   private closed = false
+  /** Grows with each connection: what an ended one still had on the way is not delivered. */
+  private connection = 0
   private sent = 0
   private lastArrival = 0
   private lastReply = 0
@@ -74,6 +76,7 @@ export class WalReceiver {
     const reachable = upstream !== undefined && upstream !== standby && upstream.node.runs('postgres') && this.up(upstream) && (upstream.running === 'primary' || upstream.running === 'standby')
     if (!reachable || !standby.hasPrefixOf(upstream)) return standby.later(retryMs, () => this.attempt())
     this.upstream = upstream
+    this.connection++
     this.connected = true
     this.sent = standby.log.length
     this.row = { streaming: true, flush: standby.flushed }
@@ -111,10 +114,10 @@ export class WalReceiver {
     if (this.stuckSince !== null && queue.now - this.stuckSince > this.breakAfterMs) return this.reconnect()
     this.pump()
     this.flushedUpTo(this.standby.flushed)
-    const { standby } = this
+    const { standby, connection } = this
     const incarnation = standby.incarnation
     queue.after(keepTryingMs, () => {
-      if (standby.incarnation === incarnation && standby.node.up) this.tick()
+      if (standby.incarnation === incarnation && this.connection === connection && standby.node.up) this.tick()
     })
   }
 
@@ -122,13 +125,14 @@ export class WalReceiver {
   pump(): void {
     const upstream = this.upstream
     if (this.closed || upstream === null || upstream.flushed <= this.sent || !this.linkUp() || !upstream.node.runs('postgres')) return
+    const { connection } = this
     const entries = upstream.log.slice(this.sent, upstream.flushed)
     this.sent = upstream.flushed
     const { standby } = this
     const { queue } = standby.world
     this.lastArrival = Math.max(this.lastArrival, queue.now + this.delay(true))
     standby.later(this.lastArrival - queue.now, () => {
-      if (this.closed || this.upstream !== upstream) return
+      if (this.closed || this.upstream !== upstream || this.connection !== connection) return
       for (const entry of entries) standby.log.push(entry)
       standby.flush()
     })
@@ -142,6 +146,7 @@ export class WalReceiver {
     const { queue } = this.standby.world
     this.lastReply = Math.max(this.lastReply, queue.now + this.delay(false))
     upstream.later(this.lastReply - queue.now, () => {
+      if (!row.streaming) return
       row.flush = position
       upstream.release()
     })
