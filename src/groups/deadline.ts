@@ -20,6 +20,14 @@ export function serveUntil(view: View, group: GroupView): number | null {
   return Math.max(view.sessionDeadline, promised)
 }
 
+/**
+ * May an owner let another node into the set? Only with a session that lasts: alone it serves without end, and from the
+ * moment at which somebody else could take over its deadline counts, which must not have passed already.
+ */
+export function mayGrow(view: View, now: number): boolean {
+  return view.sessionDeadline !== null && view.sessionDeadline - now > 2 * view.timing.stopMarginMs
+}
+
 /** Does this node have to ask the other members for promises? It asks as soon as a renewal is late, so that the first promise is there before the session ends. */
 export function mustAsk(view: View, now: number): boolean {
   return view.sessionDeadline !== null && view.sessionDeadline - now < view.timing.sessionTtlMs - 1.6 * view.timing.renewEveryMs

@@ -26,7 +26,8 @@ function decideGroup(view: View, group: GroupView, now: number): Action[] {
 export function heartbeatPayload(view: View, now: number): Omit<HeartbeatPayload, 'promises'> {
   const groups = view.groups.filter((group) => group.record !== null && group.config.nodes.includes(view.self))
   return {
-    copies: groups.map((group) => copyReport(group)),
+    // Nothing is said of a copy that has not been looked at yet, so that a restart of this cluster service does not look like a loss.
+    copies: groups.filter((group) => group.instance?.kind !== 'unknown').map((group) => copyReport(group)),
     asks: mustAsk(view, now) ? groups.flatMap((group) => (group.record?.owner === view.self ? [{ group: group.config.name, epoch: group.record.epoch }] : [])) : [],
     serving: groups.flatMap((group) => (group.record !== null && isServing(view, group) ? [{ group: group.config.name, epoch: group.record.epoch }] : [])),
   }

@@ -1,6 +1,7 @@
 import type { NodeId } from '../cluster/node.ts'
 import type { InstanceState } from '../replication/instance.ts'
 import type { Action } from './action.ts'
+import { mayGrow } from './deadline.ts'
 import { others, swap } from './small-actions.ts'
 import type { OwnershipRecord } from './ownership.ts'
 import { heard } from './silence.ts'
@@ -28,20 +29,23 @@ export function tendSynchronousSet(view: View, group: GroupView, record: Ownersh
     const next = { ...record, inSync: record.inSync.filter((node) => !gone.includes(node)) }
     return [swap(group, next, `in-sync copies dropped: ${leaving.map((entry) => `${entry.node} (${entry.why})`).join(', ')}`)]
   }
-  const joiner = joining(view, group, record, instance, now)
+  const joiner = mayGrow(view, now) ? joining(view, group, record, instance, now) : null
   const wanted = joiner === null ? members : [...members, joiner]
-  if (!sameSet(instance.synchronous, wanted)) return [{ lane: 'instance', kind: 'setSynchronous', group: record.group, nodes: wanted, epoch: record.epoch }]
-  if (joiner === null) return []
+  const settled = sameSet(instance.synchronous, wanted) && sameSet(instance.configured ?? wanted, wanted)
+  if (!settled) return [{ lane: 'instance', kind: 'setSynchronous', group: record.group, nodes: wanted, epoch: record.epoch }]
+  // A change of the set that is under way may be one that takes the joiner out again.
+  if (joiner === null || group.instanceBusy !== null) return []
   const progress = instance.standbys.find((standby) => standby.node === joiner)
   if (progress === undefined || progress.flushLsn < instance.synchronousSince) return []
   return [swap(group, { ...record, inSync: [...record.inSync, joiner] }, `${joiner} has caught up and every commit waits for it`)]
 }
 
 /** A server has no data: its set are the nodes that are there and have the service warm, so that they could take it. */
-export function tendReadySet(view: View, group: GroupView, record: OwnershipRecord): Action[] {
+export function tendReadySet(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] {
   if (group.pendingRecord !== null) return []
   const ready = group.config.nodes.filter((node) => {
     if (node === view.self) return true
+    if (!record.inSync.includes(node) && !mayGrow(view, now)) return false
     const copy = view.peers.get(node)?.payload?.copies.find((candidate) => candidate.group === record.group)
     // A node that is heard but whose cluster service is away for a moment keeps its place: it cannot take over, nor can it be hurt.
     return heard(view, node) && (copy === undefined ? record.inSync.includes(node) : copy.ready)

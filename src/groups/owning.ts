@@ -15,13 +15,13 @@ export function owning(view: View, group: GroupView, record: OwnershipRecord, no
   if (until === null) return []
   if (now >= until - view.timing.stopMarginMs) return takeDown(group, 'immediate', 'the deadline of this node is about to pass')
   if (record.state !== 'online') return takeDown(group, 'fast', `the group is ${record.state}`)
-  return group.instance === null ? owningServer(view, group, record) : owningCopy(view, group, record, group.instance, now)
+  return group.instance === null ? owningServer(view, group, record, now) : owningCopy(view, group, record, group.instance, now)
 }
 
-function owningServer(view: View, group: GroupView, record: OwnershipRecord): Action[] {
+function owningServer(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] {
   const move = planned(view, group, record)
   if (move !== null) return move
-  const actions: Action[] = [...claim(group), ...tendReadySet(view, group, record)]
+  const actions: Action[] = [...claim(group), ...tendReadySet(view, group, record, now)]
   const service = group.service
   if (service?.kind === 'warm' || (service?.kind === 'serving' && service.epoch !== record.epoch))
     actions.push({ lane: 'service', kind: 'serve', group: record.group, epoch: record.epoch })

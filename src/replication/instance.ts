@@ -37,6 +37,8 @@ export type InstanceState =
       readonly gate: 'open' | 'closed'
       /** Copies that every commit waits for, *proven* to be in force (see `setSynchronous`). */
       readonly synchronous: readonly NodeId[]
+      /** What the setting names at present, proven or not: commits may wait for these. Absent where it is not known to differ from `synchronous`. */
+      readonly configured?: readonly NodeId[]
       /** Where the set above came into force: a member whose flush position has reached this has every later commit too. */
       readonly synchronousSince: Lsn
       /** End of the log that was found when the instance started as primary after a crash or stop; null when it was promoted. */

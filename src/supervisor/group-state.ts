@@ -107,6 +107,10 @@ export class GroupState {
     return true
   }
 
+  forgetFailure(lane: Lane, action: Action['kind']): void {
+    if (this.failures.get(lane)?.action === action) this.failures.delete(lane)
+  }
+
   view(store: StoreImage): GroupView {
     const name = this.config.name
     const owner = store.owners.get(name)

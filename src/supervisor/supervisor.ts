@@ -233,6 +233,8 @@ export class Supervisor {
       this.ports.tell({ level: 'warning', code: outcome.code, group: action.group, message: `${describe(action)} failed: ${outcome.message}` })
       return
     }
+    // The failure has been told with the refusal; the next request is judged afresh.
+    if (action.kind === 'refuseRequest') group.forgetFailure('instance', 'quiesce')
     const record = this.store.owners.get(action.group)?.value
     if (outcome.patch !== undefined && record !== undefined) this.ports.amendDecision(action.group, record.epoch, outcome.patch)
   }
