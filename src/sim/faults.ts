@@ -50,15 +50,20 @@ function target(world: World, random: Random): SimNode {
 
 const duration = (random: Random): number => random.pick([random.between(50, 600), random.between(500, 2500), random.between(2000, 7000)])
 
+function mayBeInSync(world: World, node: SimNode, group: GroupId): boolean {
+  if (world.record(group).inSync.includes(node.id)) return true
+  return world.nodes.some((other) => world.agent(other)?.supervisor.view().groups.some((view) => view.config.name === group && view.pendingRecord?.inSync.includes(node.id)))
+}
+
 const crash: Fault = (world, random) => {
   const node = target(world, random)
   world.fault('node crash', node)
   const lost = random.chance(0.1)
   world.powerOff(node)
   if (lost) {
-    // The directory of a copy that does not own its group is lost with the machine.
+    // The directory of a copy is lost with the machine; not that of an in-sync copy, which might be the only one before it is noticed.
     for (const instance of world.instancesOf(node)) {
-      if (world.record(instance.group).owner === node.id) continue
+      if (mayBeInSync(world, node, instance.group)) continue
       Object.assign(instance, { present: false, log: [], flushed: 0 })
       world.fault('copy lost', node, instance.group)
     }

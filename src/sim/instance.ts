@@ -97,6 +97,7 @@ export class SimInstance {
         epoch: this.epoch,
         gate: this.gate,
         synchronous: this.proven,
+        configured: this.coming ?? this.inForce,
         synchronousSince: lsnOf(this.synchronousSince),
         tailLsn: this.tail === null ? null : lsnOf(this.tail),
         currentLsn: lsnOf(this.log.length),
