@@ -4,7 +4,7 @@ import type { Action } from '../groups/action.ts'
 import { serveUntil } from '../groups/deadline.ts'
 import { decide, heartbeatPayload } from '../groups/decide.ts'
 import type { GroupId } from '../groups/group.ts'
-import type { Timing, View } from '../groups/view.ts'
+import type { GroupView, Timing, View } from '../groups/view.ts'
 import { GroupState } from './group-state.ts'
 import type { GroupDeadline, Input, Outcome, Ports } from './ports.ts'
 import { StoreImage } from './store-image.ts'
@@ -265,7 +265,12 @@ export class Supervisor {
   private announce(): void {
     const view = this.view()
     const deadlines: GroupDeadline[] = view.groups.flatMap((group) => {
-      if (group.record === null || group.record.owner !== this.options.self) return []
+      if (group.record === null) return []
+      if (group.record.owner !== this.options.self) {
+        // What is left of a former ownership is guarded until it is seen to be down.
+        const epoch = servedEpoch(group)
+        return epoch === null || view.sessionDeadline === null ? [] : [{ group: group.config.name, epoch, deadline: view.sessionDeadline }]
+      }
       const until = serveUntil(view, group)
       return until === null ? [] : [{ group: group.config.name, epoch: group.record.epoch, deadline: until }]
     })
@@ -285,6 +290,12 @@ export class Supervisor {
       this.ports.publish(payload)
     }
   }
+}
+
+/** The epoch in which something of the group still runs here, or null. */
+function servedEpoch(group: GroupView): number | null {
+  if (group.instance?.kind === 'primary') return group.instance.epoch
+  return group.service?.kind === 'serving' ? group.service.epoch : null
 }
 
 function describe(action: Exclude<Action, { lane: 'promise' }>): string {
