@@ -1,4 +1,4 @@
-import type { NodeId } from '../cluster/node.ts'
+import { type NodeId, votes } from '../cluster/node.ts'
 import { type DecisionRecord, describes } from '../groups/decision.ts'
 import type { GroupId } from '../groups/group.ts'
 import { countsAsFailover, type OwnershipRecord } from '../groups/ownership.ts'
@@ -12,6 +12,9 @@ import type { World } from './world.ts'
 const deadlineToleranceMs = 12
 /** After a thaw the guardian runs when the scheduler lets it. */
 const afterThawMs = 25
+
+/** A swap of unknown outcome is tried again until the store answers: so much later than it was decided. */
+const evidenceMs = 20_000
 
 interface Members {
   readonly epoch: number
@@ -28,6 +31,8 @@ export class Checkers {
   private readonly failovers = new Map<GroupId, number>()
   /** True time until which a node has promised the owner of an epoch not to take a group over. */
   private readonly promised = new Map<string, { epoch: number; until: number }>()
+  /** When each node last judged each other silent. */
+  private readonly judgedSilent = new Map<string, number>()
   acknowledged = 0
   shownOnly = 0
   ownerChanges = 0
@@ -49,22 +54,35 @@ export class Checkers {
       const decisions = events.filter((other) => other.key.startsWith(`decisions/${next.group}/`) && other.value !== null)
       if (!transaction.compares.some((compare) => compare.key === event.key)) throw new Violation(1, `${event.key} was written without a compare`)
       this.checkChange(previous, next, decisions, before)
-      this.members.set(next.group, [...(this.members.get(next.group) ?? []).filter((entry) => entry.epoch !== next.epoch), { epoch: next.epoch, inSync: next.inSync }])
+      this.members.set(next.group, [
+        ...(this.members.get(next.group) ?? []).filter((entry) => entry.epoch !== next.epoch),
+        { epoch: next.epoch, inSync: next.inSync },
+      ])
     }
   }
 
-  private checkChange(previous: OwnershipRecord | null, next: OwnershipRecord, decisions: readonly StoreEvent[], before: (key: string) => string | undefined): void {
+  private checkChange(
+    previous: OwnershipRecord | null,
+    next: OwnershipRecord,
+    decisions: readonly StoreEvent[],
+    before: (key: string) => string | undefined,
+  ): void {
     const changed = previous === null || previous.owner !== next.owner
     const wanted = previous === null ? 1 : previous.epoch + (changed ? 1 : 0)
     if (next.epoch !== wanted) throw new Violation(1, `${next.group}: epoch ${previous?.epoch} -> ${next.epoch}, owner ${previous?.owner} -> ${next.owner}`)
     if (!next.inSync.includes(next.owner)) throw new Violation(1, `${next.group}: the owner ${next.owner} is not in inSync {${next.inSync.join()}}`)
-    if (decisions.length !== (changed ? 1 : 0)) throw new Violation(6, `${next.group} epoch ${next.epoch}: ${decisions.length} decision records with ${changed ? 'a' : 'no'} change of owner`)
+    if (decisions.length !== (changed ? 1 : 0))
+      throw new Violation(6, `${next.group} epoch ${next.epoch}: ${decisions.length} decision records with ${changed ? 'a' : 'no'} change of owner`)
     if (!changed) return
     const written = decisions[0] as StoreEvent
-    if (written.key !== `decisions/${next.group}/${next.epoch}` || before(written.key) !== undefined) throw new Violation(6, `${written.key} does not belong to epoch ${next.epoch}, or was there before`)
+    if (written.key !== `decisions/${next.group}/${next.epoch}` || before(written.key) !== undefined)
+      throw new Violation(6, `${written.key} does not belong to epoch ${next.epoch}, or was there before`)
     if (!describes(JSON.parse(written.value as string) as DecisionRecord, next)) throw new Violation(6, `${written.key} tells of another change`)
     if (previous === null) return
-    if (!previous.inSync.includes(next.owner)) throw new Violation(3, `${next.group}: ${next.owner} was made owner and was not in inSync {${previous.inSync.join()}}`)
+    if (!previous.inSync.includes(next.owner))
+      throw new Violation(3, `${next.group}: ${next.owner} was made owner and was not in inSync {${previous.inSync.join()}}`)
+    this.checkRule(previous, next)
+    this.checkPromise(previous, next)
     this.ownerChanges++
     if (!countsAsFailover[next.cause]) {
       this.moves++
@@ -77,6 +95,33 @@ export class Checkers {
     if (count > threshold) throw new Violation(5, `${next.group}: failover ${count} within the period, the threshold is ${threshold}`)
   }
 
+  /** Is what the decision record claims as its evidence true? */
+  private checkRule(previous: OwnershipRecord, next: OwnershipRecord): void {
+    const { owner } = previous
+    const what = `${next.group} epoch ${next.epoch} by ${next.cause}`
+    if (next.cause === 'session-expired' && this.world.store.entries.has(`sessions/${owner}`)) throw new Violation(6, `${what}: ${owner} has a session`)
+    if (next.cause !== 'majority-silence') return
+    const voters = this.world.nodes.filter((node) => votes(node.config.role))
+    const agreed = voters.filter((voter) => this.world.queue.now - (this.judgedSilent.get(`${voter.id} ${owner}`) ?? Number.NEGATIVE_INFINITY) < evidenceMs)
+    if (agreed.length * 2 <= voters.length)
+      throw new Violation(6, `${what}: only {${agreed.map((voter) => voter.id).join()}} of ${voters.length} voters had judged ${owner} silent`)
+  }
+
+  /** Who has promised does not take over, whatever rule fires; the owner may still hand over. */
+  private checkPromise(previous: OwnershipRecord, next: OwnershipRecord): void {
+    if (next.cause !== 'session-expired' && next.cause !== 'majority-silence' && next.cause !== 'owner-released') return
+    const promise = this.promised.get(`${next.owner} ${next.group}`)
+    if (promise?.epoch !== previous.epoch || promise.until <= this.world.queue.now + 1) return
+    throw new Violation(
+      2,
+      `${next.group}: ${next.owner} takes over by ${next.cause} and has promised not to for another ${(promise.until - this.world.queue.now).toFixed(1)} ms`,
+    )
+  }
+
+  judged(node: SimNode, silent: readonly string[]): void {
+    for (const peer of silent) this.judgedSilent.set(`${node.id} ${peer}`, this.world.queue.now)
+  }
+
   failoversOf(group: GroupId): number {
     return this.failovers.get(group) ?? 0
   }
@@ -84,13 +129,19 @@ export class Checkers {
   // Invariant 3.
   promotionBegins(instance: SimInstance, epoch: number): void {
     const before = this.promotion.get(instance.group)
-    if (before !== undefined && before.epoch >= epoch && before.instance !== instance) throw new Violation(2, `${instance.group}: ${instance.node.id} is promoted with epoch ${epoch} after ${before.instance.node.id} with ${before.epoch}`)
+    if (before !== undefined && before.epoch >= epoch && before.instance !== instance)
+      throw new Violation(2, `${instance.group}: ${instance.node.id} is promoted with epoch ${epoch} after ${before.instance.node.id} with ${before.epoch}`)
     this.promotion.set(instance.group, { epoch, at: this.world.queue.now, instance })
   }
 
   becameActive(instance: SimInstance): void {
     const log = new Set(instance.log)
-    for (const id of this.kept.get(instance.group) ?? []) if (!log.has(id)) throw new Violation(3, `${instance.group}: write ${id} was acknowledged or shown and is not in the log of ${instance.node.id}, active in epoch ${instance.epoch}`)
+    for (const id of this.kept.get(instance.group) ?? [])
+      if (!log.has(id))
+        throw new Violation(
+          3,
+          `${instance.group}: write ${id} was acknowledged or shown and is not in the log of ${instance.node.id}, active in epoch ${instance.epoch}`,
+        )
   }
 
   acknowledge(instance: SimInstance, write: Write): void {
@@ -116,8 +167,16 @@ export class Checkers {
     const newer = this.promotion.get(instance.group)
     if (newer === undefined || newer.instance === instance || newer.epoch <= instance.epoch) return
     // What the newer active had received before its promotion may still be answered by the old one: it is not lost.
-    if (insertedAt > newer.at) throw new Violation(2, `${instance.group}: ${instance.node.id} (epoch ${instance.epoch}) acknowledges write ${id}, begun after ${newer.instance.node.id} was promoted in epoch ${newer.epoch}`)
-    if (!newer.instance.log.includes(id)) throw new Violation(3, `${instance.group}: ${instance.node.id} (epoch ${instance.epoch}) acknowledges or shows write ${id}, which ${newer.instance.node.id} (epoch ${newer.epoch}) lacks`)
+    if (insertedAt > newer.at)
+      throw new Violation(
+        2,
+        `${instance.group}: ${instance.node.id} (epoch ${instance.epoch}) acknowledges write ${id}, begun after ${newer.instance.node.id} was promoted in epoch ${newer.epoch}`,
+      )
+    if (!newer.instance.log.includes(id))
+      throw new Violation(
+        3,
+        `${instance.group}: ${instance.node.id} (epoch ${instance.epoch}) acknowledges or shows write ${id}, which ${newer.instance.node.id} (epoch ${newer.epoch}) lacks`,
+      )
   }
 
   // Invariant 2.
@@ -134,12 +193,17 @@ export class Checkers {
     const others = (this.members.get(group)?.find((entry) => entry.epoch === epoch)?.inSync ?? []).filter((member) => member !== node.id)
     const record = this.world.record(group)
     if (others.length === 0 && record.epoch === epoch) return
-    const promised = others.length > 0 && others.every((member) => {
-      const promise = this.promised.get(`${member} ${group}`)
-      return promise !== undefined && promise.epoch === epoch && promise.until >= queue.now - deadlineToleranceMs
-    })
+    const promised =
+      others.length > 0 &&
+      others.every((member) => {
+        const promise = this.promised.get(`${member} ${group}`)
+        return promise !== undefined && promise.epoch === epoch && promise.until >= queue.now - deadlineToleranceMs
+      })
     if (!promised)
-      throw new Violation(2, `${group}: ${node.id} ${what} in epoch ${epoch}, ${(node.monotonic() - node.sessionDeadline).toFixed(1)} ms past its deadline, without the promises of {${others.join()}} (record: ${record.owner} epoch ${record.epoch})`)
+      throw new Violation(
+        2,
+        `${group}: ${node.id} ${what} in epoch ${epoch}, ${(node.monotonic() - node.sessionDeadline).toFixed(1)} ms past its deadline, without the promises of {${others.join()}} (record: ${record.owner} epoch ${record.epoch})`,
+      )
   }
 
   /** Everything that runs, at intervals: what nobody happens to read is service, too. */

@@ -2,9 +2,9 @@ import type { GroupId } from '../groups/group.ts'
 import type { OperatorRequest } from '../groups/ownership.ts'
 import { SimNode, type ProcessName } from './node.ts'
 import type { Random } from './random.ts'
-import type { World } from './world.ts'
+import type { Moment, World } from './world.ts'
 
-type Fault = (world: World, random: Random) => void
+type Fault = (world: World, random: Random, victim?: SimNode) => void
 
 /** Draws the faults of a seed and lets them happen between `from` and `until`. */
 export function planFaults(world: World, random: Random, from: number, until: number): void {
@@ -16,6 +16,26 @@ export function planFaults(world: World, random: Random, from: number, until: nu
     const at = burst !== null && own.chance(0.7) ? burst + own.between(0, 1500) : own.between(from, until)
     const [, fault] = pickWeighted(own)
     world.queue.at(at, () => fault(world, own))
+  }
+}
+
+/** Faults that wait for the moments between two dependent steps, on the node where it happens or on another. */
+export function planAmbushes(world: World, random: Random, from: number, until: number): void {
+  const ambushes = Array.from({ length: random.below(4) }, () => ({
+    moment: random.pick<Moment>(['joined', 'joined', 'left', 'owner changed', 'promotion', 'restart', 'setting', 'promise']),
+    skip: random.below(3),
+    delay: random.pick([random.between(0, 5), random.between(0, 60), random.between(0, 600)]),
+    here: random.chance(0.7),
+    random: random.fork(),
+  }))
+  world.onMoment = (moment, node) => {
+    if (world.queue.now < from || world.queue.now > until) return
+    for (const ambush of ambushes) {
+      if (ambush.moment !== moment || ambush.skip-- !== 0) continue
+      const victim = ambush.here ? node : ambush.random.pick(world.nodes)
+      const fault = ambush.random.pick<Fault>([crash, crash, crashPostgres, crashPostgres, killAgent, isolate, freeze, disk, storeCutOne, cutPair])
+      world.queue.at(Math.min(until - 1, world.queue.now + ambush.delay), () => fault(world, ambush.random, victim))
+    }
   }
 }
 
@@ -52,11 +72,16 @@ const duration = (random: Random): number => random.pick([random.between(50, 600
 
 function mayBeInSync(world: World, node: SimNode, group: GroupId): boolean {
   if (world.record(group).inSync.includes(node.id)) return true
-  return world.nodes.some((other) => world.agent(other)?.supervisor.view().groups.some((view) => view.config.name === group && view.pendingRecord?.inSync.includes(node.id)))
+  return world.nodes.some((other) =>
+    world
+      .agent(other)
+      ?.supervisor.view()
+      .groups.some((view) => view.config.name === group && view.pendingRecord?.inSync.includes(node.id)),
+  )
 }
 
-const crash: Fault = (world, random) => {
-  const node = target(world, random)
+const crash: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   world.fault('node crash', node)
   const lost = random.chance(0.1)
   world.powerOff(node)
@@ -71,8 +96,8 @@ const crash: Fault = (world, random) => {
   world.queue.after(random.between(300, 6000), () => world.powerOn(node))
 }
 
-const killAgent: Fault = (world, random) => {
-  const node = target(world, random)
+const killAgent: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   if (node.isFrozen('guardian')) return
   world.fault('agent killed', node)
   if (random.chance(0.5)) world.killAfter.set(node.id, 1 + random.below(4))
@@ -84,8 +109,8 @@ const killAgent: Fault = (world, random) => {
   })
 }
 
-const crashPostgres: Fault = (world, random) => {
-  const node = target(world, random)
+const crashPostgres: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   for (const instance of world.instancesOf(node)) {
     if (instance.running === 'none' || random.chance(0.3)) continue
     world.fault('postgres crash', node, instance.group)
@@ -93,8 +118,8 @@ const crashPostgres: Fault = (world, random) => {
   }
 }
 
-const freeze: Fault = (world, random) => {
-  const node = target(world, random)
+const freeze: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   if (!node.up || node.isFrozen('agent') || node.isFrozen('guardian')) return
   const [kind, processes] = random.pick<[string, ProcessName[]]>([
     ['node frozen', ['guardian', 'agent', 'postgres']],
@@ -126,12 +151,14 @@ function cut(world: World, links: readonly (readonly [network: number, from: num
   })
 }
 
-const isolate: Fault = (world, random) => {
-  const node = target(world, random)
+const isolate: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   const length = duration(random)
   const networks = random.chance(0.7) ? [0, 1] : [random.below(2)]
   world.fault(networks.length === 2 ? 'node cut off' : 'one network cut', node, `${length.toFixed(0)} ms, networks ${networks.join()}`)
-  const links = networks.flatMap((network) => world.nodes.filter((peer) => peer !== node).flatMap((peer) => [[network, node.index, peer.index] as const, [network, peer.index, node.index] as const]))
+  const links = networks.flatMap((network) =>
+    world.nodes.filter((peer) => peer !== node).flatMap((peer) => [[network, node.index, peer.index] as const, [network, peer.index, node.index] as const]),
+  )
   cut(world, links, length)
   const alsoStore = !world.managedStore && networks.length === 2 && random.chance(0.7)
   if (alsoStore) cutStore(world, node, length)
@@ -143,8 +170,8 @@ const isolate: Fault = (world, random) => {
   }
 }
 
-const cutPair: Fault = (world, random) => {
-  const left = target(world, random)
+const cutPair: Fault = (world, random, victim) => {
+  const left = victim ?? target(world, random)
   const right = random.pick(world.nodes.filter((node) => node !== left))
   const length = duration(random)
   const networks = random.chance(0.7) ? [0, 1] : [0]
@@ -164,7 +191,11 @@ const oneWayIsolation: Fault = (world, random) => {
   world.fault('one-way isolation', node, `${outward ? 'sends nothing' : 'receives nothing'} ${length.toFixed(0)} ms`)
   cut(
     world,
-    [0, 1].flatMap((network) => world.nodes.filter((peer) => peer !== node).map((peer) => (outward ? ([network, node.index, peer.index] as const) : ([network, peer.index, node.index] as const)))),
+    [0, 1].flatMap((network) =>
+      world.nodes
+        .filter((peer) => peer !== node)
+        .map((peer) => (outward ? ([network, node.index, peer.index] as const) : ([network, peer.index, node.index] as const))),
+    ),
     length,
   )
 }
@@ -176,7 +207,9 @@ const badLinks: Fault = (world, random) => {
   const node = random.chance(0.6) ? target(world, random) : null
   world.fault(loss > 0 ? 'loss' : 'delay', node, `loss ${loss.toFixed(2)} delay ${extra} for ${length.toFixed(0)} ms`)
   const links = [0, 1].flatMap((network) =>
-    world.nodes.flatMap((from) => world.nodes.filter((to) => to !== from && (node === null || from === node || to === node)).map((to) => world.network.link(network, from.index, to.index))),
+    world.nodes.flatMap((from) =>
+      world.nodes.filter((to) => to !== from && (node === null || from === node || to === node)).map((to) => world.network.link(network, from.index, to.index)),
+    ),
   )
   for (const link of links) {
     link.loss = Math.min(0.9, link.loss + loss)
@@ -205,8 +238,8 @@ function cutStore(world: World, node: SimNode, length: number): void {
   })
 }
 
-const storeCutOne: Fault = (world, random) => {
-  const node = target(world, random)
+const storeCutOne: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   const length = duration(random)
   world.fault('store cut for one node', node, `${length.toFixed(0)} ms`)
   cutStore(world, node, length)
@@ -232,8 +265,8 @@ function healDisk(world: World, node: SimNode): void {
   for (const instance of world.instancesOf(node)) world.agent(node)?.sick(instance.group, null)
 }
 
-const disk: Fault = (world, random) => {
-  const node = target(world, random)
+const disk: Fault = (world, random, victim) => {
+  const node = victim ?? target(world, random)
   const length = duration(random)
   if (random.chance(0.5)) {
     world.fault('disk slow', node, `${length.toFixed(0)} ms`)
@@ -248,7 +281,8 @@ const disk: Fault = (world, random) => {
   node.disk.hungUntil = world.queue.now + length
   const until = node.disk.hungUntil
   world.queue.after(1500, () => {
-    if (node.boot === boot && node.disk.hungUntil === until && until > world.queue.now) for (const instance of world.instancesOf(node)) world.agent(node)?.sick(instance.group, 'a write did not return within 1.5 s')
+    if (node.boot === boot && node.disk.hungUntil === until && until > world.queue.now)
+      for (const instance of world.instancesOf(node)) world.agent(node)?.sick(instance.group, 'a write did not return within 1.5 s')
   })
   world.queue.after(length, () => {
     if (node.boot === boot && node.disk.hungUntil === until) healDisk(world, node)

@@ -24,7 +24,9 @@ export class SimGuardian {
     this.node = node
     const now = node.monotonic()
     this.liveness = new Liveness({ ...defaultLiveness, self: node.id, boot: `${node.id}-${node.boot}` }, now)
-    const peers: LivenessPeer[] = world.nodes.filter((peer) => peer !== node).map((peer) => ({ node: peer.id, role: peer.config.role, addresses: peer.config.addresses }))
+    const peers: LivenessPeer[] = world.nodes
+      .filter((peer) => peer !== node)
+      .map((peer) => ({ node: peer.id, role: peer.config.role, addresses: peer.config.addresses }))
     this.liveness.setPeers(peers, now)
     this.wake()
     this.tell(tellEveryMs)
@@ -58,7 +60,9 @@ export class SimGuardian {
           })
       }
     }
-    if (this.judgement() !== before) this.tell(0.1)
+    const after = this.judgement()
+    if (after !== '') world.checkers.judged(node, after.trim().split(' '))
+    if (after !== before) this.tell(0.1)
     this.wake()
   }
 

@@ -148,11 +148,7 @@ function start(operation: Operation, what: string, then: () => void): void {
   instance.later(operation.between(30, 250) + hung, () => {
     ready = true
   })
-  operation.until(
-    () => (instance.incarnation !== incarnation ? 'ended while it was starting' : ready),
-    then,
-    60_000,
-  )
+  operation.until(() => (instance.incarnation !== incarnation ? 'ended while it was starting' : ready), then, 60_000)
 }
 
 function startPrimary(operation: Operation, action: Extract<InstanceAction, { kind: 'startPrimary' }>): void {
@@ -275,7 +271,15 @@ function rejoin(operation: Operation, upstream: string): void {
     start(operation, 'standby (rejoined)', () => {
       instance.startStandby(upstream as never)
       const way = divergent > 0 ? 'rewound' : 'started'
-      const outcome = { node: instance.node.id, way, logEndLsn: formatLsn(lsnOf(logEnd)), forkLsn: formatLsn(lsnOf(fork)), divergentBytes: divergent * 8192, savedTo: null, atWallMs: instance.node.wall() } as const
+      const outcome = {
+        node: instance.node.id,
+        way,
+        logEndLsn: formatLsn(lsnOf(logEnd)),
+        forkLsn: formatLsn(lsnOf(fork)),
+        divergentBytes: divergent * 8192,
+        savedTo: null,
+        atWallMs: instance.node.wall(),
+      } as const
       world.note(instance.node, `${instance.group} ${way}: fork at ${fork}, ${divergent} divergent entries`)
       operation.done({ patch: { rejoin: outcome } })
     })

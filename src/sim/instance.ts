@@ -152,6 +152,7 @@ export class SimInstance {
   /** Starts what was a primary as one again, its gate closed. */
   startPrimary(epoch: number, synchronous: readonly NodeId[]): void {
     const tail = this.log.length
+    this.world.onMoment('restart', this.node)
     this.log.push(this.world.nextEntry())
     this.becomePrimary(epoch, synchronous, tail)
     this.flush()
@@ -206,6 +207,7 @@ export class SimInstance {
   /** The setting is written and signalled; each backend and walsender takes it up in its own time. */
   changeSynchronous(nodes: readonly NodeId[], inForceAfter: number): void {
     const change = ++this.syncChange
+    this.world.onMoment('setting', this.node)
     if (this.coming !== null) this.inForce = this.inForce.filter((node) => this.coming?.includes(node))
     this.coming = nodes
     this.proven = this.proven.filter((node) => nodes.includes(node))

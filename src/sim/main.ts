@@ -29,7 +29,18 @@ interface Totals {
   failed: { seed: number; invariant: number; message: string }[]
 }
 
-const emptyTotals = (): Totals => ({ seeds: 0, simulatedMs: 0, acknowledged: 0, ownerChanges: 0, failovers: 0, events: 0, steps: 0, slowestMs: 0, faults: {}, failed: [] })
+const emptyTotals = (): Totals => ({
+  seeds: 0,
+  simulatedMs: 0,
+  acknowledged: 0,
+  ownerChanges: 0,
+  failovers: 0,
+  events: 0,
+  steps: 0,
+  slowestMs: 0,
+  faults: {},
+  failed: [],
+})
 
 function add(totals: Totals, result: SeedResult): void {
   totals.seeds++
@@ -78,13 +89,22 @@ function showFailure(seed: number): void {
 
 function showTotals(totals: Totals, seconds: number): void {
   const faults = Object.entries(totals.faults).sort(([left], [right]) => (left < right ? -1 : 1))
-  console.log(`${totals.seeds} seeds in ${seconds.toFixed(1)} s (${(totals.seeds / seconds).toFixed(1)}/s), ${(totals.simulatedMs / 3_600_000).toFixed(2)} simulated hours, ${totals.events} events, ${totals.steps} supervisor steps`)
-  console.log(`${totals.acknowledged} writes acknowledged, ${totals.ownerChanges} changes of owner, ${totals.failovers} of them failovers; slowest convergence ${totals.slowestMs} ms`)
+  console.log(
+    `${totals.seeds} seeds in ${seconds.toFixed(1)} s (${(totals.seeds / seconds).toFixed(1)}/s), ${(totals.simulatedMs / 3_600_000).toFixed(2)} simulated hours, ${totals.events} events, ${totals.steps} supervisor steps`,
+  )
+  console.log(
+    `${totals.acknowledged} writes acknowledged, ${totals.ownerChanges} changes of owner, ${totals.failovers} of them failovers; slowest convergence ${totals.slowestMs} ms`,
+  )
   console.log(`faults: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`)
   const byInvariant = new Map<number, number>()
   for (const failure of totals.failed) byInvariant.set(failure.invariant, (byInvariant.get(failure.invariant) ?? 0) + 1)
-  for (const failure of totals.failed.sort((left, right) => left.seed - right.seed).slice(0, 20)) console.log(`FAILED seed ${failure.seed}: invariant ${failure.invariant}: ${failure.message}`)
-  console.log(totals.failed.length === 0 ? 'all invariants held' : `${totals.failed.length} seeds failed (${[...byInvariant].map(([invariant, count]) => `invariant ${invariant}: ${count}`).join(', ')})`)
+  for (const failure of totals.failed.sort((left, right) => left.seed - right.seed).slice(0, 20))
+    console.log(`FAILED seed ${failure.seed}: invariant ${failure.invariant}: ${failure.message}`)
+  console.log(
+    totals.failed.length === 0
+      ? 'all invariants held'
+      : `${totals.failed.length} seeds failed (${[...byInvariant].map(([invariant, count]) => `invariant ${invariant}: ${count}`).join(', ')})`,
+  )
 }
 
 function parallel(range: Omit<Range, 'stride'>, jobs: number): Promise<Totals> {
@@ -121,7 +141,9 @@ async function main(): Promise<number> {
     if (values.trace) for (const line of result.trace) console.log(line)
     else if (result.failure !== null) showFailure(seed)
     const verdict = result.failure === null ? 'all invariants held' : `invariant ${result.failure.invariant} does not hold: ${result.failure.message}`
-    console.log(`seed ${seed}, commit ${commit()}: ${verdict}; ${(result.simulatedMs / 1000).toFixed(1)} simulated s, ${result.acknowledged} writes acknowledged, ${result.ownerChanges} changes of owner`)
+    console.log(
+      `seed ${seed}, commit ${commit()}: ${verdict}; ${(result.simulatedMs / 1000).toFixed(1)} simulated s, ${result.acknowledged} writes acknowledged, ${result.ownerChanges} changes of owner`,
+    )
     if (values.trace && result.failure?.stack != null) console.log(result.failure.stack)
     return result.failure === null ? 0 : 1
   }

@@ -1,4 +1,4 @@
-import { endFaults, planFaults } from './faults.ts'
+import { endFaults, planAmbushes, planFaults } from './faults.ts'
 import { Random } from './random.ts'
 import { Violation } from './trace.ts'
 import { World } from './world.ts'
@@ -27,6 +27,7 @@ export function runSeed(seed: number, traceKeep: number): SeedResult {
   const random = new Random(seed ^ 0x5bd1e995)
   const faultsUntil = faultsFromMs + random.between(4000, 15_000)
   planFaults(world, random, faultsFromMs, faultsUntil)
+  planAmbushes(world, random, faultsFromMs, faultsUntil)
   let failure: SeedResult['failure'] = null
   let convergedMs = 0
   try {
@@ -75,7 +76,8 @@ function notWhole(world: World, since: number): string | null {
     const record = world.record(group.name)
     if (record.state === 'failed') {
       // Parked by the failover policy: it stays so until an operator acts (invariant 5).
-      if (world.checkers.failoversOf(group.name) < group.failover.threshold) return `${group.name} is failed after ${world.checkers.failoversOf(group.name)} failovers`
+      if (world.checkers.failoversOf(group.name) < group.failover.threshold)
+        return `${group.name} is failed after ${world.checkers.failoversOf(group.name)} failovers`
       continue
     }
     const missing = group.nodes.filter((node) => !record.inSync.includes(node))
@@ -88,7 +90,8 @@ function notWhole(world: World, since: number): string | null {
       continue
     }
     const instance = world.instance(owner.id, group.name)
-    if (instance === undefined || !instance.serving || instance.epoch !== record.epoch) return `${group.name}: the copy of ${owner.id} is ${instance?.running}, gate ${instance?.gate}`
+    if (instance === undefined || !instance.serving || instance.epoch !== record.epoch)
+      return `${group.name}: the copy of ${owner.id} is ${instance?.running}, gate ${instance?.gate}`
     if ((world.lastAcknowledged.get(group.name) ?? 0) <= since) return `${group.name}: no write has been acknowledged`
     if (world.store.entries.has(`requests/${group.name}`)) return `${group.name}: a request is neither carried out nor refused`
   }

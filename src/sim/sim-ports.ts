@@ -63,6 +63,8 @@ export function simPorts(agent: SimAgent): Ports {
         const mark = `${promise.group} ${promise.epoch} ${promise.seq}`
         if (mark === published) continue
         published = mark
+        const asker = world.nodes.find((other) => other.id === promise.to)
+        world.onMoment('promise', random.chance(0.5) ? node : (asker ?? node))
         world.checkers.promiseGiven(node, promise.group as never, promise.epoch, world.queue.now + promise.ms / node.clockRate)
       }
       world.guardian(node)?.publish(payload)

@@ -60,7 +60,10 @@ export class StoreSession {
         renewTimeoutMs,
         () => {
           const lease = store.grantLease(timing.sessionTtlMs)
-          return { lease, revision: store.apply({ by: agent.node.id, compares: [{ key, modRevision: found }], puts: [{ key, value: '{}', lease }], deletes: [] }) }
+          return {
+            lease,
+            revision: store.apply({ by: agent.node.id, compares: [{ key, modRevision: found }], puts: [{ key, value: '{}', lease }], deletes: [] }),
+          }
         },
         (result) => {
           if (result === 'unknown') return failed('the cluster database did not answer')
@@ -70,7 +73,12 @@ export class StoreSession {
           renewed()
         },
       )
-    if (this.lease === 0) return this.call(renewTimeoutMs, () => store.entries.get(key)?.modRevision ?? 0, (found) => (found === 'unknown' ? failed('the cluster database did not answer') : create(found)))
+    if (this.lease === 0)
+      return this.call(
+        renewTimeoutMs,
+        () => store.entries.get(key)?.modRevision ?? 0,
+        (found) => (found === 'unknown' ? failed('the cluster database did not answer') : create(found)),
+      )
     this.call(
       renewTimeoutMs,
       () => store.keepAlive(this.lease),
@@ -101,7 +109,9 @@ export class StoreSession {
       }
       this.watching = watch
       store.watchers.add(watch)
-      return [...store.entries].filter(([key]) => !key.startsWith('decisions/')).map(([key, entry]) => ({ key, value: entry.value, modRevision: BigInt(entry.modRevision) }))
+      return [...store.entries]
+        .filter(([key]) => !key.startsWith('decisions/'))
+        .map(([key, entry]) => ({ key, value: entry.value, modRevision: BigInt(entry.modRevision) }))
     }
     this.call(callTimeoutMs, apply, (puts) => {
       this.connecting = false

@@ -73,7 +73,12 @@ export class WalReceiver {
     if (this.closed) return
     const { standby } = this
     const upstream = standby.upstream === null ? undefined : standby.world.instance(standby.upstream, standby.group)
-    const reachable = upstream !== undefined && upstream !== standby && upstream.node.runs('postgres') && this.up(upstream) && (upstream.running === 'primary' || upstream.running === 'standby')
+    const reachable =
+      upstream !== undefined &&
+      upstream !== standby &&
+      upstream.node.runs('postgres') &&
+      this.up(upstream) &&
+      (upstream.running === 'primary' || upstream.running === 'standby')
     if (!reachable || !standby.hasPrefixOf(upstream)) return standby.later(retryMs, () => this.attempt())
     this.upstream = upstream
     this.connection++
@@ -91,7 +96,10 @@ export class WalReceiver {
 
   private up(upstream: SimInstance): boolean {
     const { network } = this.standby.world
-    return network.up(replicationNetwork, upstream.node.index, this.standby.node.index) && network.up(replicationNetwork, this.standby.node.index, upstream.node.index)
+    return (
+      network.up(replicationNetwork, upstream.node.index, this.standby.node.index) &&
+      network.up(replicationNetwork, this.standby.node.index, upstream.node.index)
+    )
   }
 
   private linkUp(): boolean {
@@ -101,7 +109,9 @@ export class WalReceiver {
   private delay(down: boolean): number {
     const { standby, upstream } = this
     const other = upstream?.node.index ?? standby.node.index
-    return down ? standby.world.network.delay(replicationNetwork, other, standby.node.index) : standby.world.network.delay(replicationNetwork, standby.node.index, other)
+    return down
+      ? standby.world.network.delay(replicationNetwork, other, standby.node.index)
+      : standby.world.network.delay(replicationNetwork, standby.node.index, other)
   }
 
   /** Retransmission and timeout of the connection. */

@@ -15,6 +15,9 @@ import { Random } from './random.ts'
 import { SimStore } from './store.ts'
 import { Trace } from './trace.ts'
 
+/** Instants between two steps that depend on each other. */
+export type Moment = 'joined' | 'left' | 'owner changed' | 'promotion' | 'restart' | 'setting' | 'promise'
+
 export interface WorldOptions {
   readonly seed: number
   readonly traceKeep: number
@@ -68,6 +71,8 @@ export class World {
   private readonly readTo = new Map<SimInstance, { incarnation: number; position: number }>()
   /** Node whose agent dies after so many more port calls, in the middle of a step. */
   readonly killAfter = new Map<NodeId, number>()
+  /** Told of the moments at which a fault hurts most; see `planAmbushes`. */
+  onMoment: (moment: Moment, node: SimNode) => void = () => undefined
   private entries = 0
   private writes = 0
   private requests = 0
@@ -80,7 +85,14 @@ export class World {
     const topology = pickTopology(seed)
     this.managedStore = topology.roles.length > 2 && seed.chance(0.6)
     this.network = new SimNetwork(this.queue, seed.fork(), ['private', 'public'], topology.roles.length)
-    this.nodes = topology.roles.map((role, index) => new SimNode(this.queue, index, nodeConfig(role, index), { offset: seed.between(0, 100_000), rate: 1 + seed.between(-200e-6, 200e-6), wallOffset: seed.between(-50, 50) }))
+    this.nodes = topology.roles.map(
+      (role, index) =>
+        new SimNode(this.queue, index, nodeConfig(role, index), {
+          offset: seed.between(0, 100_000),
+          rate: 1 + seed.between(-200e-6, 200e-6),
+          wallOffset: seed.between(-50, 50),
+        }),
+    )
     this.publicCut = this.nodes.map(() => 0)
     this.storeCut = this.nodes.map(() => 0)
     const failover = { threshold: seed.pick([1, 2, 3, 10, 10, 10]), periodMs: 6 * 3600 * 1000 }
@@ -97,7 +109,8 @@ export class World {
     this.checkers = new Checkers(this)
     this.store.onCommit = (transaction, events, before) => {
       this.checkers.committed(transaction, events, before)
-      for (const event of events) if (event.key.startsWith('owners/') && event.value !== null) this.records.set(groupId(event.key.slice(7)), JSON.parse(event.value) as OwnershipRecord)
+      for (const event of events)
+        if (event.key.startsWith('owners/') && event.value !== null) this.recordChanged(groupId(event.key.slice(7)), JSON.parse(event.value) as OwnershipRecord)
       if (this.options.traceKeep > 0) for (const event of events) this.noteCommit(event.key, event.value)
     }
     this.furnish()
@@ -110,10 +123,25 @@ export class World {
   }
 
   private furnish(): void {
-    this.store.apply({ by: nodeId('setup'), compares: [], puts: this.nodes.map((node) => ({ key: `nodes/${node.id}`, value: JSON.stringify(node.config) })), deletes: [] })
+    this.store.apply({
+      by: nodeId('setup'),
+      compares: [],
+      puts: this.nodes.map((node) => ({ key: `nodes/${node.id}`, value: JSON.stringify(node.config) })),
+      deletes: [],
+    })
     for (const config of this.groups) {
       const owner = config.nodes[0] as NodeId
-      const record: OwnershipRecord = { group: config.name, owner, epoch: 1, inSync: [owner], state: 'online', systemId: null, cause: 'created', sinceWallMs: 0, failovers: [] }
+      const record: OwnershipRecord = {
+        group: config.name,
+        owner,
+        epoch: 1,
+        inSync: [owner],
+        state: 'online',
+        systemId: null,
+        cause: 'created',
+        sinceWallMs: 0,
+        failovers: [],
+      }
       const decision: DecisionRecord = {
         group: config.name,
         epoch: 1,
@@ -145,6 +173,16 @@ export class World {
       }
     }
     for (const node of this.nodes) this.queue.after(this.random.between(0, 300), () => this.powerOn(node))
+  }
+
+  private recordChanged(group: GroupId, record: OwnershipRecord): void {
+    const before = this.records.get(group)
+    this.records.set(group, record)
+    const owner = this.nodes.find((node) => node.id === record.owner)
+    if (before === undefined || owner === undefined) return
+    if (before.owner !== record.owner) this.onMoment('owner changed', owner)
+    else if (before.inSync.length < record.inSync.length) this.onMoment('joined', owner)
+    else if (before.inSync.length > record.inSync.length) this.onMoment('left', owner)
   }
 
   // Who is where.
@@ -274,7 +312,11 @@ export class World {
   takeDown(node: SimNode, group: GroupId, why: string): void {
     this.note(node, `guardian takes ${group} down: ${why}`)
     const instance = this.instance(node.id, group)
-    if (instance !== undefined && (instance.running === 'primary' || instance.running === 'promoting' || (instance.running === 'starting' && instance.wasPrimary))) instance.crash('process', why)
+    if (
+      instance !== undefined &&
+      (instance.running === 'primary' || instance.running === 'promoting' || (instance.running === 'starting' && instance.wasPrimary))
+    )
+      instance.crash('process', why)
     if (this.serviceOf(node, group)?.kind === 'serving') {
       this.setService(node, group, { kind: 'warm' })
       this.agent(node)?.later(1, () => this.agent(node)?.input({ kind: 'service', group, state: { kind: 'warm' } }))
@@ -322,6 +364,7 @@ export class World {
   promotionBegins(instance: SimInstance, epoch: number): void {
     this.note(instance.node, `${instance.group} is promoted with epoch ${epoch}, log ${instance.log.length}`)
     this.checkers.promotionBegins(instance, epoch)
+    this.onMoment('promotion', instance.node)
   }
 
   acknowledge(instance: SimInstance, write: Write): void {
@@ -359,5 +402,13 @@ function pickTopology(random: Random): Topology {
 
 function nodeConfig(role: NodeRole, index: number): NodeConfig {
   const id = nodeId(`n${index + 1}`)
-  return { id, role, identity: `identity-${id}`, addresses: { private: `10.1.0.${index + 1}`, public: `10.2.0.${index + 1}` }, heartbeatPort: 7400, replicationHost: `10.1.0.${index + 1}`, paused: false }
+  return {
+    id,
+    role,
+    identity: `identity-${id}`,
+    addresses: { private: `10.1.0.${index + 1}`, public: `10.2.0.${index + 1}` },
+    heartbeatPort: 7400,
+    replicationHost: `10.1.0.${index + 1}`,
+    paused: false,
+  }
 }
