@@ -48,24 +48,44 @@ export class ClusterAdmin {
       if (group.config.ports.postgres === wanted.port && group.config.nodes.some((node) => wanted.nodes.includes(node)))
         throw new HandoffError('PORT_TAKEN', `storage group "${wanted.name}" cannot use port ${wanted.port}: "${group.config.name}" has it`)
     }
-    await this.createGroup({ ...policy(wanted), name: groupId(wanted.name), kind: 'storage-group', nodes: wanted.nodes.map(nodeId), addresses: wanted.addresses, databases: [], ports: { postgres: wanted.port } })
+    await this.createGroup({
+      ...policy(wanted),
+      name: groupId(wanted.name),
+      kind: 'storage-group',
+      nodes: wanted.nodes.map(nodeId),
+      addresses: wanted.addresses,
+      databases: [],
+      ports: { postgres: wanted.port },
+    })
   }
 
   async createServer(wanted: CreateServer): Promise<void> {
     await this.checkNewGroup(wanted.name, wanted.nodes, wanted.addresses)
     const known = await this.databases()
     for (const database of wanted.databases) {
-      if (!known.some((entry) => entry.name === database)) throw new HandoffError('DATABASE_UNKNOWN', `server "${wanted.name}" cannot serve the database "${database}": there is none of that name`)
+      if (!known.some((entry) => entry.name === database))
+        throw new HandoffError('DATABASE_UNKNOWN', `server "${wanted.name}" cannot serve the database "${database}": there is none of that name`)
     }
     const ports = Object.fromEntries(Object.entries(wanted.ports).flatMap(([protocol, port]) => (port === undefined ? [] : [[protocol, port]])))
-    await this.createGroup({ ...policy(wanted), name: groupId(wanted.name), kind: 'server', nodes: wanted.nodes.map(nodeId), addresses: wanted.addresses, databases: wanted.databases, ports })
+    await this.createGroup({
+      ...policy(wanted),
+      name: groupId(wanted.name),
+      kind: 'server',
+      nodes: wanted.nodes.map(nodeId),
+      addresses: wanted.addresses,
+      databases: wanted.databases,
+      ports,
+    })
   }
 
   async createDatabase(name: string, storageGroup: string): Promise<void> {
     const group = await this.group(storageGroup)
     if (group.config.kind !== 'storage-group') throw new HandoffError('GROUP_UNKNOWN', `"${storageGroup}" is not a storage group`)
     const value: DatabaseConfig = { name, storageGroup }
-    if (await this.store.transact({ compare: [{ key: `databases/${name}`, modRevision: 0n }], put: [{ key: `databases/${name}`, value: JSON.stringify(value) }] })) return
+    if (
+      await this.store.transact({ compare: [{ key: `databases/${name}`, modRevision: 0n }], put: [{ key: `databases/${name}`, value: JSON.stringify(value) }] })
+    )
+      return
     throw new HandoffError('DATABASE_EXISTS', `cannot create the database "${name}": there is one of that name`)
   }
 
@@ -80,7 +100,8 @@ export class ClusterAdmin {
   async move(name: string, wanted: MoveGroup): Promise<{ epoch: number; to: string; id: string }> {
     const { config, record } = await this.group(name)
     const to = wanted.to ?? this.otherNode(config, record)
-    if (!config.nodes.includes(nodeId(to))) throw new HandoffError('NODE_UNKNOWN', `"${name}" cannot move to "${to}": it is not one of its possible owners (${config.nodes.join(', ')})`)
+    if (!config.nodes.includes(nodeId(to)))
+      throw new HandoffError('NODE_UNKNOWN', `"${name}" cannot move to "${to}": it is not one of its possible owners (${config.nodes.join(', ')})`)
     if (record.owner === to) throw new HandoffError('MOVE_REFUSED', `"${name}" is on ${to} already`)
     const view = this.view()
     const group = groupOf(view, groupId(name))
@@ -110,7 +131,10 @@ export class ClusterAdmin {
   async setState(name: string, state: 'online' | 'offline'): Promise<void> {
     const { record, revision } = await this.group(name)
     const next: OwnershipRecord = { ...record, state, failovers: state === 'online' ? [] : record.failovers }
-    const done = await this.store.transact({ compare: [{ key: `owners/${name}`, modRevision: revision }], put: [{ key: `owners/${name}`, value: JSON.stringify(next) }] })
+    const done = await this.store.transact({
+      compare: [{ key: `owners/${name}`, modRevision: revision }],
+      put: [{ key: `owners/${name}`, value: JSON.stringify(next) }],
+    })
     if (!done) throw new HandoffError('REQUEST_PENDING', `"${name}" changed in the meantime; look again and repeat`)
   }
 
@@ -118,7 +142,10 @@ export class ClusterAdmin {
     const entry = await this.store.get(`nodes/${node}`)
     if (entry === null) throw new HandoffError('NODE_UNKNOWN', `there is no node "${node}"`)
     const next: NodeConfig = { ...(JSON.parse(entry.value) as NodeConfig), paused }
-    const done = await this.store.transact({ compare: [{ key: `nodes/${node}`, modRevision: entry.modRevision }], put: [{ key: `nodes/${node}`, value: JSON.stringify(next) }] })
+    const done = await this.store.transact({
+      compare: [{ key: `nodes/${node}`, modRevision: entry.modRevision }],
+      put: [{ key: `nodes/${node}`, value: JSON.stringify(next) }],
+    })
     if (!done) throw new HandoffError('REQUEST_PENDING', `node "${node}" changed in the meantime; repeat`)
   }
 
@@ -147,7 +174,8 @@ export class ClusterAdmin {
     if ((await this.store.get('cluster')) === null) throw new HandoffError('CLUSTER_MISSING', `cannot create "${name}": there is no cluster yet`)
     const known = (await this.store.read('nodes/')).map((entry) => JSON.parse(entry.value) as NodeConfig)
     for (const node of nodes) {
-      if (!known.some((entry) => entry.id === node && entry.role === 'data')) throw new HandoffError('NODE_UNKNOWN', `"${name}" cannot be placed on "${node}": there is no data node of that name`)
+      if (!known.some((entry) => entry.id === node && entry.role === 'data'))
+        throw new HandoffError('NODE_UNKNOWN', `"${name}" cannot be placed on "${node}": there is no data node of that name`)
     }
     for (const address of addresses) {
       const node = known.find((entry) => Object.values(entry.addresses).includes(address))
@@ -161,7 +189,17 @@ export class ClusterAdmin {
   private async createGroup(config: GroupConfig): Promise<void> {
     const owner = config.nodes[0]
     if (owner === undefined) throw new HandoffError('NODE_UNKNOWN', `"${config.name}" needs at least one node`)
-    const record: OwnershipRecord = { group: config.name, owner, epoch: 1, inSync: [owner], state: 'online', systemId: null, cause: 'created', sinceWallMs: Date.now(), failovers: [] }
+    const record: OwnershipRecord = {
+      group: config.name,
+      owner,
+      epoch: 1,
+      inSync: [owner],
+      state: 'online',
+      systemId: null,
+      cause: 'created',
+      sinceWallMs: Date.now(),
+      failovers: [],
+    }
     const done = await this.store.transact({
       compare: [{ key: `groups/${config.name}`, modRevision: 0n }],
       put: [
@@ -174,5 +212,7 @@ export class ClusterAdmin {
 }
 
 function policy(wanted: { readonly failoverThreshold?: number | undefined; readonly failoverPeriodMs?: number | undefined }): { failover: FailoverPolicy } {
-  return { failover: { threshold: wanted.failoverThreshold ?? defaultFailoverPolicy.threshold, periodMs: wanted.failoverPeriodMs ?? defaultFailoverPolicy.periodMs } }
+  return {
+    failover: { threshold: wanted.failoverThreshold ?? defaultFailoverPolicy.threshold, periodMs: wanted.failoverPeriodMs ?? defaultFailoverPolicy.periodMs },
+  }
 }

@@ -14,7 +14,15 @@ export function nodeStatuses(view: View): NodeStatus[] {
     return {
       node: node.id,
       role: node.role,
-      state: self ? 'up' : peer === undefined || peer.silent ? 'silent' : peer.agentAgeMs === null || peer.agentAgeMs > 1000 ? 'agent-away' : view.sessions.has(node.id) ? 'up' : 'no-session',
+      state: self
+        ? 'up'
+        : peer === undefined || peer.silent
+          ? 'silent'
+          : peer.agentAgeMs === null || peer.agentAgeMs > 1000
+            ? 'agent-away'
+            : view.sessions.has(node.id)
+              ? 'up'
+              : 'no-session',
       paused: node.paused,
       addresses: node.addresses,
       networks: Object.fromEntries(Object.entries(node.addresses).map(([network]) => [network, networkStatus(peer, network, self)])),

@@ -50,7 +50,9 @@ export function clusterCommands(root: Command): void {
 
 export function statusText(status: ClusterStatus): string {
   return [
-    status.cluster === null ? 'no cluster yet: run `handoff cluster create`' : `cluster ${status.cluster.name} (${status.cluster.id}), seen from ${status.self}, cluster database ${status.storeReachable ? 'reachable' : 'NOT reachable'}`,
+    status.cluster === null
+      ? 'no cluster yet: run `handoff cluster create`'
+      : `cluster ${status.cluster.name} (${status.cluster.id}), seen from ${status.self}, cluster database ${status.storeReachable ? 'reachable' : 'NOT reachable'}`,
     '',
     'Nodes',
     indent(nodeTable(status.nodes)),

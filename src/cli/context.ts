@@ -23,7 +23,11 @@ export function context(command: Command): Context {
   return {
     json: options.json === true,
     api: apiClient(socket),
-    mailApi: () => apiClient(options.socket === undefined ? mailboxSocket(readConfig(options.config).dataDirectory) : options.socket.replace(/handoffd\.sock$/, 'mailbox.sock'), 'MAILBOX_SERVICE_UNREACHABLE'),
+    mailApi: () =>
+      apiClient(
+        options.socket === undefined ? mailboxSocket(readConfig(options.config).dataDirectory) : options.socket.replace(/handoffd\.sock$/, 'mailbox.sock'),
+        'MAILBOX_SERVICE_UNREACHABLE',
+      ),
   }
 }
 
@@ -31,7 +35,11 @@ export function context(command: Command): Context {
  * Waits until `probe` answers with something, telling what it waits for on stderr.
  * @throws HandoffError WAIT_TIMED_OUT
  */
-export async function waitFor<T>(what: string, probe: () => Promise<T | null>, options: { readonly timeoutMs: number; readonly everyMs?: number; readonly progress?: (text: string) => void }): Promise<T> {
+export async function waitFor<T>(
+  what: string,
+  probe: () => Promise<T | null>,
+  options: { readonly timeoutMs: number; readonly everyMs?: number; readonly progress?: (text: string) => void },
+): Promise<T> {
   const started = Date.now()
   for (;;) {
     const answer = await probe()

@@ -40,6 +40,15 @@ export function copyCommands(root: Command): void {
 export function copyTable(copies: readonly CopyStatus[]): string {
   return table(
     ['storage group', 'node', 'status', 'in sync', 'copy queue', 'replay queue', 'received', 'detail'],
-    copies.map((copy) => [copy.group, copy.node, copy.status, copy.inSync ? 'yes' : 'no', bytes(copy.copyQueueBytes), bytes(copy.replayQueueBytes), copy.receivedLsn, copy.detail]),
+    copies.map((copy) => [
+      copy.group,
+      copy.node,
+      copy.status,
+      copy.inSync ? 'yes' : 'no',
+      bytes(copy.copyQueueBytes),
+      bytes(copy.replayQueueBytes),
+      copy.receivedLsn,
+      copy.detail,
+    ]),
   )
 }

@@ -18,9 +18,13 @@ export function databaseCommands(root: Command): void {
     .action(async (name: string, options: { storageGroup: string; timeout: string }, command: Command) => {
       const { api, json } = context(command)
       await api.post('/databases', { name, storageGroup: options.storageGroup })
-      const made = await waitFor(`"${name}" to be mounted`, async () => (await api.get<DatabaseStatus[]>('/databases')).find((database) => database.name === name && database.mounted) ?? null, {
-        timeoutMs: Number(options.timeout) * 1000,
-      })
+      const made = await waitFor(
+        `"${name}" to be mounted`,
+        async () => (await api.get<DatabaseStatus[]>('/databases')).find((database) => database.name === name && database.mounted) ?? null,
+        {
+          timeoutMs: Number(options.timeout) * 1000,
+        },
+      )
       show(json, made, () => `database "${name}" is mounted in ${made.storageGroup}`)
     })
   noun
@@ -29,6 +33,11 @@ export function databaseCommands(root: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const { api, json } = context(command)
       const databases = await api.get<DatabaseStatus[]>('/databases')
-      show(json, databases, () => table(['database', 'storage group', 'mounted'], databases.map((database) => [database.name, database.storageGroup, database.mounted ? 'yes' : 'no'])))
+      show(json, databases, () =>
+        table(
+          ['database', 'storage group', 'mounted'],
+          databases.map((database) => [database.name, database.storageGroup, database.mounted ? 'yes' : 'no']),
+        ),
+      )
     })
 }

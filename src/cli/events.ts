@@ -38,9 +38,17 @@ function list(decisions: readonly DecisionRecord[]): string {
   if (decisions.length === 0) return 'no group has changed its owner yet'
   return table(
     ['no', 'time', 'group', 'from', 'to', 'epoch', 'cause'],
-    decisions.map((decision, index) => [index + 1, new Date(decision.atWallMs).toISOString(), decision.group, decision.from, decision.to, decision.epoch, decision.cause]),
+    decisions.map((decision, index) => [
+      index + 1,
+      new Date(decision.atWallMs).toISOString(),
+      decision.group,
+      decision.from,
+      decision.to,
+      decision.epoch,
+      decision.cause,
+    ]),
   )
 }
 
-const line = (event: EventEntry): string => `${new Date(event.atWallMs).toISOString()} ${event.node} ${event.level} ${event.code}${event.group === null ? '' : ` ${event.group}`}: ${event.message}`
-
+const line = (event: EventEntry): string =>
+  `${new Date(event.atWallMs).toISOString()} ${event.node} ${event.level} ${event.code}${event.group === null ? '' : ` ${event.group}`}: ${event.message}`

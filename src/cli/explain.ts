@@ -10,13 +10,30 @@ export function tell(decision: DecisionRecord): string {
     `compared  revision ${decision.compared.revision}, epoch ${decision.compared.epoch}, in-sync set {${decision.compared.inSync.join(', ')}}`,
     '',
     'Who saw what',
-    indent(table(['node', 'saw', 'learnt'], decision.evidence.map((entry) => [entry.node, entry.saw, `${entry.ageMs} ms before`]))),
+    indent(
+      table(
+        ['node', 'saw', 'learnt'],
+        decision.evidence.map((entry) => [entry.node, entry.saw, `${entry.ageMs} ms before`]),
+      ),
+    ),
     '',
     'Candidates',
-    indent(table(['node', 'verdict'], decision.candidates.map((entry) => [entry.node, entry.verdict]))),
+    indent(
+      table(
+        ['node', 'verdict'],
+        decision.candidates.map((entry) => [entry.node, entry.verdict]),
+      ),
+    ),
     '',
     'Steps',
-    decision.steps.length === 0 ? '  (not reported yet)' : indent(table(['at', 'took', 'step'], decision.steps.map((entry) => [`${ms(entry.atMs)} ms`, entry.tookMs === null ? '' : `${ms(entry.tookMs)} ms`, entry.step]))),
+    decision.steps.length === 0
+      ? '  (not reported yet)'
+      : indent(
+          table(
+            ['at', 'took', 'step'],
+            decision.steps.map((entry) => [`${ms(entry.atMs)} ms`, entry.tookMs === null ? '' : `${ms(entry.tookMs)} ms`, entry.step]),
+          ),
+        ),
     '',
     'Proof about loss',
     indent(
@@ -41,7 +58,10 @@ function rejoinText(decision: DecisionRecord): string {
   const rejoin = decision.rejoin
   if (rejoin === null) return decision.positions.newOwnerReceivedLsn === null ? 'none: the group has no data of its own' : 'has not come back yet'
   const ways = { started: 'started again as a passive copy: its log ended before the new timeline', rewound: 'rewound', reseeded: 'reseeded' } as const
-  const tail = rejoin.divergentBytes === 0 ? 'no divergent log' : `${rejoin.divergentBytes} bytes of log that nobody had been told of, saved in ${rejoin.savedTo ?? '(not saved)'}`
+  const tail =
+    rejoin.divergentBytes === 0
+      ? 'no divergent log'
+      : `${rejoin.divergentBytes} bytes of log that nobody had been told of, saved in ${rejoin.savedTo ?? '(not saved)'}`
   return `${rejoin.node} ${ways[rejoin.way]} (${new Date(rejoin.atWallMs).toISOString()}); ${tail}`
 }
 

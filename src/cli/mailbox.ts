@@ -27,6 +27,11 @@ export function mailboxCommands(root: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const { mailApi, json } = context(command)
       const mailboxes = await mailApi().get<Mailbox[]>('/mailboxes')
-      show(json, mailboxes, () => table(['address', 'database'], mailboxes.map((mailbox) => [mailbox.address, mailbox.database])))
+      show(json, mailboxes, () =>
+        table(
+          ['address', 'database'],
+          mailboxes.map((mailbox) => [mailbox.address, mailbox.database]),
+        ),
+      )
     })
 }

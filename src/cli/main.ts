@@ -21,7 +21,19 @@ export function program(): Command {
     .option('--json', 'print one JSON value instead of text')
     .showHelpAfterError()
     .exitOverride()
-  for (const add of [clusterCommands, nodeCommands, serverCommands, storageGroupCommands, copyCommands, groupCommands, databaseCommands, mailboxCommands, eventCommands, demoCommand]) add(root)
+  for (const add of [
+    clusterCommands,
+    nodeCommands,
+    serverCommands,
+    storageGroupCommands,
+    copyCommands,
+    groupCommands,
+    databaseCommands,
+    mailboxCommands,
+    eventCommands,
+    demoCommand,
+  ])
+    add(root)
   for (const command of allCommands(root)) {
     command.exitOverride()
     if (command !== root && command.commands.length === 0) command.option('--json', 'print one JSON value instead of text')

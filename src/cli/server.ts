@@ -27,7 +27,13 @@ export function serverCommands(root: Command): void {
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const { api, json } = context(command)
       const given = Object.fromEntries((options.port ?? []).map((entry) => [entry.split('=')[0], Number(entry.split('=')[1])]))
-      await api.post('/servers', { name, nodes: list(options.nodes), addresses: list(options.address), databases: list(options.database), ports: { ...defaultServerPorts, ...given } })
+      await api.post('/servers', {
+        name,
+        nodes: list(options.nodes),
+        addresses: list(options.address),
+        databases: list(options.database),
+        ports: { ...defaultServerPorts, ...given },
+      })
       const line = progressLine()
       const group = await waitFor(
         `"${name}" to be online`,
@@ -43,7 +49,19 @@ export function serverCommands(root: Command): void {
       const { api, json } = context(command)
       const { groups } = await api.get<ClusterStatus>('/cluster')
       const servers = groups.filter((group) => group.kind === 'server' && (name === undefined || group.group === name))
-      show(json, servers, () => `${groupTable(servers)}\n${servers.map((server) => `${server.group}: ${Object.entries(server.ports).map(([protocol, port]) => `${protocol} ${server.addresses[0]}:${port}`).join(', ')}`).join('\n')}`)
+      show(
+        json,
+        servers,
+        () =>
+          `${groupTable(servers)}\n${servers
+            .map(
+              (server) =>
+                `${server.group}: ${Object.entries(server.ports)
+                  .map(([protocol, port]) => `${protocol} ${server.addresses[0]}:${port}`)
+                  .join(', ')}`,
+            )
+            .join('\n')}`,
+      )
     })
   noun
     .command('move <server>')
@@ -60,8 +78,11 @@ export function serverCommands(root: Command): void {
       const behind = new Set(databases.filter((database) => server?.databases.includes(database.name)).map((database) => database.storageGroup))
       const moves: Awaited<ReturnType<typeof move>>[] = []
       // Storage first: the listeners hold their clients' commands meanwhile. Then the address, where clients reconnect.
-      for (const storage of groups.filter((group) => behind.has(group.group) && group.owner !== to)) moves.push(await move(shell, storage.group, { ...options, ...(to === undefined ? {} : { to }) }))
+      for (const storage of groups.filter((group) => behind.has(group.group) && group.owner !== to))
+        moves.push(await move(shell, storage.group, { ...options, ...(to === undefined ? {} : { to }) }))
       moves.push(await move(shell, name, { ...options, ...(to === undefined ? {} : { to }) }))
-      show(shell.json, moves, () => moves.map((done) => `${done.group} is on ${done.owner} (epoch ${done.epoch}), ${done.tookMs} ms after the request`).join('\n'))
+      show(shell.json, moves, () =>
+        moves.map((done) => `${done.group} is on ${done.owner} (epoch ${done.epoch}), ${done.tookMs} ms after the request`).join('\n'),
+      )
     })
 }

@@ -39,7 +39,12 @@ export function storageGroupCommands(root: Command): void {
         async () => {
           const { groups, copies } = await api.get<ClusterStatus>('/cluster')
           const found = groups.find((candidate) => candidate.group === name)
-          line.update(copies.filter((copy) => copy.group === name).map((copy) => `${copy.node}: ${copy.status}${copy.detail === null ? '' : ` (${copy.detail})`}`).join('  '))
+          line.update(
+            copies
+              .filter((copy) => copy.group === name)
+              .map((copy) => `${copy.node}: ${copy.status}${copy.detail === null ? '' : ` (${copy.detail})`}`)
+              .join('  '),
+          )
           return found?.state === 'online' && found.inSync.length === nodes.length ? found : null
         },
         { timeoutMs: Number(options.timeout) * 1000, everyMs: 50 },
@@ -56,4 +61,8 @@ interface CreateOptions {
   readonly timeout: string
 }
 
-export const list = (text: string | undefined): string[] => (text ?? '').split(',').map((part) => part.trim()).filter((part) => part !== '')
+export const list = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')

@@ -9,7 +9,10 @@ test('the sample configuration is valid', () => {
 })
 
 test('every fault is reported at once, with its key', () => {
-  const broken = sampleConfig.replace('threshold: 5', 'threshold: two').replace('role: data ', 'rôle: data ').replace('address: 10.78.0.11', 'address: 10.78.0.999')
+  const broken = sampleConfig
+    .replace('threshold: 5', 'threshold: two')
+    .replace('role: data ', 'rôle: data ')
+    .replace('address: 10.78.0.11', 'address: 10.78.0.999')
   expect(() => parseConfig(broken, 'x.yaml')).toThrow(/3 faults[\s\S]*networks\.0\.address[\s\S]*heartbeat\.threshold[\s\S]*rôle: unknown key/)
 })
 

@@ -42,7 +42,10 @@ export const nodeConfigSchema = z
     node: name.describe('name of this node, unlike every other'),
     role: z.enum(['data', 'witness', 'standby-site']).default('data').describe('data: may own groups; witness: votes and listens only'),
     dataDirectory: z.string().startsWith('/', 'wanted an absolute path').describe('everything that this node keeps'),
-    secretFile: z.string().startsWith('/', 'wanted an absolute path').describe('the cluster secret, the same file on every node; made by `handoff cluster create`'),
+    secretFile: z
+      .string()
+      .startsWith('/', 'wanted an absolute path')
+      .describe('the cluster secret, the same file on every node; made by `handoff cluster create`'),
     networks: z
       .array(
         z.strictObject({
@@ -89,12 +92,21 @@ export const nodeConfigSchema = z
   .superRefine((config, context) => {
     const addresses = config.networks.map((network) => network.address)
     if (new Set(addresses).size !== addresses.length) context.addIssue({ code: 'custom', path: ['networks'], message: 'two networks have the same address' })
-    if (new Set(config.networks.map((network) => network.name)).size !== config.networks.length) context.addIssue({ code: 'custom', path: ['networks'], message: 'two networks have the same name' })
+    if (new Set(config.networks.map((network) => network.name)).size !== config.networks.length)
+      context.addIssue({ code: 'custom', path: ['networks'], message: 'two networks have the same name' })
     if (config.store.kind === 'etcd' && config.store.managed) {
       if (!config.store.members.some((member) => member.name === config.node) && config.role !== 'standby-site')
-        context.addIssue({ code: 'custom', path: ['store', 'members'], message: `no member is named "${config.node}": with managed, each voter runs a member of its own name` })
+        context.addIssue({
+          code: 'custom',
+          path: ['store', 'members'],
+          message: `no member is named "${config.node}": with managed, each voter runs a member of its own name`,
+        })
       if (config.store.electionMs < 5 * config.store.heartbeatMs)
-        context.addIssue({ code: 'custom', path: ['store', 'electionMs'], message: 'the election timeout must be at least five heartbeats: a single late one would depose the leader' })
+        context.addIssue({
+          code: 'custom',
+          path: ['store', 'electionMs'],
+          message: 'the election timeout must be at least five heartbeats: a single late one would depose the leader',
+        })
     }
   })
 
@@ -121,7 +133,10 @@ export function parseConfig(text: string, file: string): Config {
   const result = nodeConfigSchema.safeParse(document.toJS())
   if (result.success) return result.data
   const faults = result.error.issues.map((issue) => describeIssue(issue))
-  throw new HandoffError('CONFIG_INVALID', `"${file}" has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${faults.map((line) => `  - ${line}`).join('\n')}`)
+  throw new HandoffError(
+    'CONFIG_INVALID',
+    `"${file}" has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${faults.map((line) => `  - ${line}`).join('\n')}`,
+  )
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {

@@ -25,7 +25,14 @@ export type RecordAction =
       readonly clearRequest: boolean
       readonly why: string
     }
-  | { readonly lane: 'record'; readonly kind: 'refuseRequest'; readonly group: GroupId; readonly id: string; readonly requestRevision: bigint; readonly why: string }
+  | {
+      readonly lane: 'record'
+      readonly kind: 'refuseRequest'
+      readonly group: GroupId
+      readonly id: string
+      readonly requestRevision: bigint
+      readonly why: string
+    }
 
 export type InstanceAction = { readonly lane: 'instance'; readonly group: GroupId } & (
   | { readonly kind: 'initialize'; readonly epoch: number }

@@ -28,7 +28,9 @@ export function heartbeatPayload(view: View, now: number): Omit<HeartbeatPayload
   return {
     // Nothing is said of a copy that has not been looked at yet, so that a restart of this cluster service does not look like a loss.
     copies: groups.filter((group) => group.instance?.kind !== 'unknown').map((group) => copyReport(group)),
-    asks: mustAsk(view, now) ? groups.flatMap((group) => (group.record?.owner === view.self ? [{ group: group.config.name, epoch: group.record.epoch }] : [])) : [],
+    asks: mustAsk(view, now)
+      ? groups.flatMap((group) => (group.record?.owner === view.self ? [{ group: group.config.name, epoch: group.record.epoch }] : []))
+      : [],
     serving: groups.flatMap((group) => (group.record !== null && isServing(view, group) ? [{ group: group.config.name, epoch: group.record.epoch }] : [])),
   }
 }
@@ -41,9 +43,18 @@ export function isServing(view: View, group: GroupView): boolean {
 }
 
 function copyReport(group: GroupView): HeartbeatPayload['copies'][number] {
-  const base = { group: group.config.name, epochSeen: group.record?.epoch ?? 0, streaming: false, upstream: null, receivedLsn: '0/0', replayedLsn: '0/0', ready: false }
+  const base = {
+    group: group.config.name,
+    epochSeen: group.record?.epoch ?? 0,
+    streaming: false,
+    upstream: null,
+    receivedLsn: '0/0',
+    replayedLsn: '0/0',
+    ready: false,
+  }
   const instance = group.instance
-  if (instance === null) return { ...base, state: group.service?.kind === 'serving' ? 'primary' : 'standby', ready: group.service !== null && group.service.kind !== 'absent' }
+  if (instance === null)
+    return { ...base, state: group.service?.kind === 'serving' ? 'primary' : 'standby', ready: group.service !== null && group.service.kind !== 'absent' }
   const busy = group.instanceBusy
   if (busy === 'seed') return { ...base, state: 'seeding' }
   if (busy === 'rejoin') return { ...base, state: 'rejoining' }
@@ -64,8 +75,12 @@ function copyReport(group: GroupView): HeartbeatPayload['copies'][number] {
         ready: group.sick === null,
       }
     case 'primary':
-      return { ...base, state: 'primary', receivedLsn: formatLsn(instance.currentLsn), replayedLsn: formatLsn(instance.currentLsn), ready: instance.gate === 'open' }
+      return {
+        ...base,
+        state: 'primary',
+        receivedLsn: formatLsn(instance.currentLsn),
+        replayedLsn: formatLsn(instance.currentLsn),
+        ready: instance.gate === 'open',
+      }
   }
 }
-
-

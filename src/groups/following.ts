@@ -38,11 +38,17 @@ function keepCopy(view: View, group: GroupView, record: OwnershipRecord, instanc
       return ownerServes(view, record) && record.systemId !== null ? [{ lane: 'instance', kind: 'seed', group: name, upstream }] : []
     case 'stopped':
       // What ran as a primary may have a log of its own; it waits for the rightful active copy and is compared with it.
-      if (instance.wasPrimary || instance.failure !== undefined) return ownerServes(view, record) ? [{ lane: 'instance', kind: 'rejoin', group: name, upstream, epoch: record.epoch }] : []
+      if (instance.wasPrimary || instance.failure !== undefined)
+        return ownerServes(view, record) ? [{ lane: 'instance', kind: 'rejoin', group: name, upstream, epoch: record.epoch }] : []
       return [{ lane: 'instance', kind: 'startStandby', group: name, upstream }]
     case 'standby':
       if (instance.upstream !== upstream && heard(view, upstream)) return [{ lane: 'instance', kind: 'follow', group: name, upstream }]
-      if (group.notStreamingSince !== null && now - group.notStreamingSince >= view.timing.rebuildAfterMs && ownerServes(view, record) && !record.inSync.includes(view.self))
+      if (
+        group.notStreamingSince !== null &&
+        now - group.notStreamingSince >= view.timing.rebuildAfterMs &&
+        ownerServes(view, record) &&
+        !record.inSync.includes(view.self)
+      )
         return [{ lane: 'instance', kind: 'rejoin', group: name, upstream, epoch: record.epoch }]
       return []
     case 'primary':

@@ -63,8 +63,13 @@ export function recentFailovers(record: OwnershipRecord, config: GroupConfig, wa
 }
 
 /** The record after a change of owner. The caller swaps it in under the revision it has seen. */
-export function withOwner(record: OwnershipRecord, change: { readonly owner: NodeId; readonly cause: Cause; readonly wallMs: number; readonly keep: number }): OwnershipRecord {
-  const failovers = countsAsFailover[change.cause] ? [...record.failovers, { atWallMs: change.wallMs, cause: change.cause, from: record.owner }] : record.failovers
+export function withOwner(
+  record: OwnershipRecord,
+  change: { readonly owner: NodeId; readonly cause: Cause; readonly wallMs: number; readonly keep: number },
+): OwnershipRecord {
+  const failovers = countsAsFailover[change.cause]
+    ? [...record.failovers, { atWallMs: change.wallMs, cause: change.cause, from: record.owner }]
+    : record.failovers
   return {
     ...record,
     owner: change.owner,

@@ -78,10 +78,17 @@ function gate(record: OwnershipRecord, instance: Extract<InstanceState, { kind: 
   if (instance.gate === 'open') return []
   const waitsForAll = others(record, self).every((node) => instance.synchronous.includes(node))
   const tail = instance.tailLsn
-  const tailConfirmed = tail === null || others(record, self).every((node) => instance.standbys.some((standby) => standby.node === node && standby.flushLsn >= tail))
+  const tailConfirmed =
+    tail === null || others(record, self).every((node) => instance.standbys.some((standby) => standby.node === node && standby.flushLsn >= tail))
   return waitsForAll && tailConfirmed ? [{ lane: 'instance', kind: 'openGate', group: record.group }] : []
 }
 
 function fail(group: GroupView, record: OwnershipRecord, cause: string): Action[] {
-  return [swap(group, { ...record, state: 'failed' }, `${cause}: more than ${group.config.failover.threshold} failovers within the period; left failed on ${record.owner}`)]
+  return [
+    swap(
+      group,
+      { ...record, state: 'failed' },
+      `${cause}: more than ${group.config.failover.threshold} failovers within the period; left failed on ${record.owner}`,
+    ),
+  ]
 }

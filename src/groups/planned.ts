@@ -18,7 +18,8 @@ export function planned(view: View, group: GroupView, record: OwnershipRecord): 
 }
 
 function refuses(view: View, group: GroupView, record: OwnershipRecord, request: OperatorRequest): string | null {
-  if (request.epoch !== record.epoch || request.owner !== record.owner) return `the group has moved since: it was asked for epoch ${request.epoch}, now ${record.epoch}`
+  if (request.epoch !== record.epoch || request.owner !== record.owner)
+    return `the group has moved since: it was asked for epoch ${request.epoch}, now ${record.epoch}`
   if (view.wallMs > request.expiresWallMs) return 'the request has expired'
   if (request.to === record.owner) return `${request.to} owns the group already`
   const failure = group.instanceFailure

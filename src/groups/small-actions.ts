@@ -8,7 +8,8 @@ export function takeDown(group: GroupView, mode: 'immediate' | 'fast', why: stri
   const actions: Action[] = []
   if (group.instance !== null && (group.instance.kind === 'primary' || group.instanceBusy === 'startPrimary' || group.instanceBusy === 'promote'))
     actions.push({ lane: 'instance', kind: 'stop', group: group.config.name, mode, why })
-  if (group.service?.kind === 'serving') actions.push({ lane: 'service', kind: 'drain', group: group.config.name, manner: mode === 'fast' ? 'politely' : 'at-once' })
+  if (group.service?.kind === 'serving')
+    actions.push({ lane: 'service', kind: 'drain', group: group.config.name, manner: mode === 'fast' ? 'politely' : 'at-once' })
   if (group.addressesHeld) actions.push({ lane: 'address', kind: 'release', group: group.config.name })
   return actions
 }
@@ -19,7 +20,17 @@ export function claim(group: GroupView): Action[] {
 
 /** A change of the record that leaves the owner as it is. */
 export function swap(group: GroupView, next: OwnershipRecord, why: string): Action {
-  return { lane: 'record', kind: 'swapRecord', group: next.group, expected: { revision: group.revision }, next, decision: null, absentSession: null, clearRequest: false, why }
+  return {
+    lane: 'record',
+    kind: 'swapRecord',
+    group: next.group,
+    expected: { revision: group.revision },
+    next,
+    decision: null,
+    absentSession: null,
+    clearRequest: false,
+    why,
+  }
 }
 
 /** The members of the in-sync set besides this node. */

@@ -37,7 +37,8 @@ function eligible(view: View, group: GroupView, record: OwnershipRecord, now: nu
   if (promises(view, group).length > 0) return false
   // An owner without a session cannot promote: it would have to stop again at once.
   if (view.sessionDeadline === null || view.sessionDeadline - now <= view.timing.stopMarginMs) return false
-  if (group.instance !== null) return group.instance.kind === 'standby' && (group.instanceBusy === null || group.instanceBusy === 'follow') && isFirst(view, group, record)
+  if (group.instance !== null)
+    return group.instance.kind === 'standby' && (group.instanceBusy === null || group.instanceBusy === 'follow') && isFirst(view, group, record)
   return group.service !== null && group.service.kind !== 'absent' && isFirst(view, group, record)
 }
 
@@ -62,9 +63,15 @@ function firedRule(view: View, record: OwnershipRecord): FiredRule | null {
   const silence = silenceOf(view, record.owner)
   if (silence.majority) return { cause: 'majority-silence', evidence: silence.evidence }
   if (owner !== undefined && owner.released.some((entry) => entry.group === record.group && entry.epoch === record.epoch))
-    return { cause: 'owner-released', evidence: [{ node: record.owner, saw: `guardian took ${record.group} down in epoch ${record.epoch}`, ageMs: Math.round(owner.silentForMs) }] }
+    return {
+      cause: 'owner-released',
+      evidence: [{ node: record.owner, saw: `guardian took ${record.group} down in epoch ${record.epoch}`, ageMs: Math.round(owner.silentForMs) }],
+    }
   if (!view.sessions.has(record.owner))
-    return { cause: 'session-expired', evidence: [{ node: view.self, saw: `no session of ${record.owner} in the cluster database`, ageMs: 0 }, ...silence.evidence] }
+    return {
+      cause: 'session-expired',
+      evidence: [{ node: view.self, saw: `no session of ${record.owner} in the cluster database`, ageMs: 0 }, ...silence.evidence],
+    }
   return null
 }
 

@@ -118,6 +118,10 @@ const crashPostgres: Fault = (world, random, victim) => {
   }
 }
 
+/** Is there an agent that would stop what its node serves by itself? One that has never had a session in its life leaves that to the guardian. */
+const holdsDeadlines = (world: World, node: SimNode): boolean =>
+  !world.killAfter.has(node.id) && (world.agent(node)?.supervisor.view().sessionDeadline ?? null) !== null
+
 const freeze: Fault = (world, random, victim) => {
   const node = victim ?? target(world, random)
   if (!node.up || node.isFrozen('agent') || node.isFrozen('guardian')) return
@@ -126,7 +130,7 @@ const freeze: Fault = (world, random, victim) => {
     ['node frozen', ['guardian', 'agent', 'postgres']],
     ['agent frozen', ['agent']],
     // Without an agent beside it a frozen guardian leaves nobody to hold the deadline: that is for a watchdog.
-    ['guardian frozen', world.agent(node) === undefined || world.killAfter.has(node.id) ? ['agent'] : ['guardian']],
+    ['guardian frozen', !holdsDeadlines(world, node) ? ['agent'] : ['guardian']],
   ])
   const length = duration(random)
   world.fault(kind, node, `${length.toFixed(0)} ms`)

@@ -7,7 +7,7 @@ import type { SimAgent } from './agent.ts'
 export function simPorts(agent: SimAgent): Ports {
   const { world, node } = agent
   const random = world.random
-  let published = ''
+  const published = new Map<string, string>()
   const perform = (action: Action, done: (outcome: Outcome) => void): void => {
     const answer = (outcome: Outcome): void => {
       if (!agent.alive) return
@@ -60,9 +60,9 @@ export function simPorts(agent: SimAgent): Ports {
     publish: (payload) => {
       if (!agent.alive) return
       for (const promise of payload.promises) {
-        const mark = `${promise.group} ${promise.epoch} ${promise.seq}`
-        if (mark === published) continue
-        published = mark
+        const mark = `${promise.epoch} ${promise.seq}`
+        if (published.get(promise.group) === mark) continue
+        published.set(promise.group, mark)
         const asker = world.nodes.find((other) => other.id === promise.to)
         world.onMoment('promise', random.chance(0.5) ? node : (asker ?? node))
         world.checkers.promiseGiven(node, promise.group as never, promise.epoch, world.queue.now + promise.ms / node.clockRate)

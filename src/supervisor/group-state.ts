@@ -89,7 +89,8 @@ export class GroupState {
   begin(action: Action, lane: Lane, token: number): void {
     this.running.set(lane, { action, token })
     // From now on only those count as waited for whom neither the old set nor the new one leaves out, whatever becomes of the change.
-    if (action.kind === 'setSynchronous' && this.instance?.kind === 'primary') this.instance = { ...this.instance, synchronous: this.instance.synchronous.filter((node) => action.nodes.includes(node)) }
+    if (action.kind === 'setSynchronous' && this.instance?.kind === 'primary')
+      this.instance = { ...this.instance, synchronous: this.instance.synchronous.filter((node) => action.nodes.includes(node)) }
   }
 
   /** Folds the outcome of an action in. False when the action had been overtaken by a stop. */

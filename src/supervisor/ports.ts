@@ -1,5 +1,4 @@
 import type { HeartbeatPayload, PeerReport } from '../cluster/liveness.ts'
-import type { NodeId } from '../cluster/node.ts'
 import type { Action } from '../groups/action.ts'
 import type { RejoinOutcome, Step } from '../groups/decision.ts'
 import type { GroupId } from '../groups/group.ts'

@@ -226,7 +226,12 @@ export class Supervisor {
       return
     }
     if (action.kind === 'swapRecord' && outcome.ok && outcome.revision !== undefined) {
-      this.foldStore({ kind: 'store', reset: false, puts: [{ key: `owners/${action.group}`, value: JSON.stringify(action.next), modRevision: outcome.revision }], deletes: [] })
+      this.foldStore({
+        kind: 'store',
+        reset: false,
+        puts: [{ key: `owners/${action.group}`, value: JSON.stringify(action.next), modRevision: outcome.revision }],
+        deletes: [],
+      })
     }
     group.end(action.lane, token, action, outcome, this.now)
     if (!outcome.ok) {

@@ -16,7 +16,12 @@ export async function attended(directory: string): Promise<number> {
   for (const node of ['witness', 'node1', 'node2']) cluster.start(node)
   await cluster.create()
   await eventually(() => healthy(cluster, 'node1', 'node1'))
-  await eventually(() => cluster.mailApi('node1').post('/mailboxes', demoUser).catch(() => null))
+  await eventually(() =>
+    cluster
+      .mailApi('node1')
+      .post('/mailboxes', demoUser)
+      .catch(() => null),
+  )
   const flow = new MailFlow({ host: demoAddress, port: demoPorts.lmtp, to: demoUser.address, everyMs: 50 })
   flow.start()
   const screen = new Screen(cluster, flow)

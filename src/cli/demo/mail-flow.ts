@@ -70,7 +70,15 @@ export class MailFlow {
 
   private connect(): Promise<SMTPConnection> {
     return new Promise((resolve, reject) => {
-      const connection = new SMTPConnection({ host: this.target.host, port: this.target.port, lmtp: true, ignoreTLS: true, connectionTimeout: 500, greetingTimeout: 1000, socketTimeout: 60_000 })
+      const connection = new SMTPConnection({
+        host: this.target.host,
+        port: this.target.port,
+        lmtp: true,
+        ignoreTLS: true,
+        connectionTimeout: 500,
+        greetingTimeout: 1000,
+        socketTimeout: 60_000,
+      })
       connection.once('error', reject)
       connection.connect(() => resolve(connection))
     })
@@ -84,7 +92,9 @@ export class MailFlow {
       connection.once('error', lost)
       connection.once('end', () => lost())
       const text = `From: demo@handoff.example\r\nTo: ${this.target.to}\r\nSubject: message ${this.counter}\r\nMessage-ID: ${id}\r\nDate: ${new Date().toUTCString()}\r\n\r\nHello.\r\n`
-      connection.send({ from: 'demo@handoff.example', to: [this.target.to] }, text, (failure) => (failure === null || failure === undefined ? resolve() : reject(failure)))
+      connection.send({ from: 'demo@handoff.example', to: [this.target.to] }, text, (failure) =>
+        failure === null || failure === undefined ? resolve() : reject(failure),
+      )
     })
   }
 }

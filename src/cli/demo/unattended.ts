@@ -77,16 +77,21 @@ async function phase(flow: MailFlow, since: number): Promise<Phase> {
 export async function healthy(cluster: DemoCluster, through: string, owner: string): Promise<void> {
   const { groups } = await cluster.api(through).get<ClusterStatus>('/cluster')
   const good = groups.length === 2 && groups.every((group) => group.owner === owner && group.state === 'online' && group.inSync.length === 2)
-  if (!good) throw new Error(`not healthy yet: ${groups.map((group) => `${group.group} ${group.state} on ${group.owner}, in sync {${group.inSync.join(', ')}}`).join('; ')}`)
+  if (!good)
+    throw new Error(
+      `not healthy yet: ${groups.map((group) => `${group.group} ${group.state} on ${group.owner}, in sync {${group.inSync.join(', ')}}`).join('; ')}`,
+    )
 }
 
 async function online(cluster: DemoCluster, name: string, owner: string): Promise<void> {
   const { groups } = await cluster.api(owner).get<ClusterStatus>('/cluster')
-  if (!groups.some((group) => group.group === name && group.owner === owner && group.state === 'online')) throw new Error(`${name} is not online on ${owner} yet`)
+  if (!groups.some((group) => group.group === name && group.owner === owner && group.state === 'online'))
+    throw new Error(`${name} is not online on ${owner} yet`)
 }
 
 async function enough(flow: MailFlow, count: number): Promise<void> {
-  if (flow.acknowledged.length < count) throw new Error(`${flow.acknowledged.length} of ${count} messages acknowledged; last trouble: ${flow.errors.at(-1)?.message ?? 'none'}`)
+  if (flow.acknowledged.length < count)
+    throw new Error(`${flow.acknowledged.length} of ${count} messages acknowledged; last trouble: ${flow.errors.at(-1)?.message ?? 'none'}`)
 }
 
 function ignoreExisting(failure: Error & { code?: string }): null {

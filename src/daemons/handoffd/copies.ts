@@ -132,7 +132,10 @@ export class Copies {
       case 'stop':
         return { ok: true, state: await instance.stop({ mode: action.mode }) }
       case 'seed':
-        return { ok: true, state: await instance.seed({ upstream: upstream(action.upstream), onProgress: (text) => this.options.progress(action.group, text) }) }
+        return {
+          ok: true,
+          state: await instance.seed({ upstream: upstream(action.upstream), onProgress: (text) => this.options.progress(action.group, text) }),
+        }
       case 'rejoin': {
         const outcome = await instance.rejoin({ upstream: upstream(action.upstream), upstreamEpoch: action.epoch })
         return { ok: true, state: outcome.state, patch: { rejoin: { ...outcome.rejoin, node: this.options.self, atWallMs: Date.now() } } }

@@ -54,7 +54,9 @@ export function ports(options: PortsOptions): Ports {
     guard: options.guard,
     tell: options.tell,
     amendDecision: (group, epoch, patch) => {
-      amend(options.keyed, group, epoch, patch).catch((failure: Error) => options.log.warn({ group, epoch, failure: failure.message }, 'the decision record was not completed'))
+      amend(options.keyed, group, epoch, patch).catch((failure: Error) =>
+        options.log.warn({ group, epoch, failure: failure.message }, 'the decision record was not completed'),
+      )
     },
   }
 }
@@ -93,7 +95,9 @@ async function changeRecord(options: PortsOptions, action: RecordAction): Promis
       ],
       put: [
         { key: absolute(`owners/${action.group}`), value: JSON.stringify(action.next) },
-        ...(action.decision === null ? [] : [{ key: absolute(`decisions/${action.group}/${String(action.next.epoch).padStart(9, '0')}`), value: JSON.stringify(action.decision) }]),
+        ...(action.decision === null
+          ? []
+          : [{ key: absolute(`decisions/${action.group}/${String(action.next.epoch).padStart(9, '0')}`), value: JSON.stringify(action.decision) }]),
       ],
       delete: action.clearRequest ? [absolute(`requests/${action.group}`)] : [],
     })

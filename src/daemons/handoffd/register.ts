@@ -14,12 +14,16 @@ export async function registerNode(store: KeyedStore, config: Config, identity: 
     const own = entries.find((entry) => entry.key === key)
     const former = own === undefined ? null : (JSON.parse(own.value) as NodeConfig)
     if (former !== null && former.identity !== identity)
-      throw new HandoffError('NODE_NAME_TAKEN', `this node cannot join as "${config.node}": another machine with that name has joined from ${Object.values(former.addresses).join(', ')}`)
+      throw new HandoffError(
+        'NODE_NAME_TAKEN',
+        `this node cannot join as "${config.node}": another machine with that name has joined from ${Object.values(former.addresses).join(', ')}`,
+      )
     const addresses = Object.fromEntries(config.networks.map((network) => [network.name, network.address]))
     for (const entry of entries) {
       const other = JSON.parse(entry.value) as NodeConfig
       const clash = Object.values(addresses).find((address) => Object.values(other.addresses).includes(address))
-      if (entry.key !== key && clash !== undefined) throw new HandoffError('NODE_ADDRESS_TAKEN', `node "${config.node}" cannot join with the address ${clash}: node "${other.id}" has it`)
+      if (entry.key !== key && clash !== undefined)
+        throw new HandoffError('NODE_ADDRESS_TAKEN', `node "${config.node}" cannot join with the address ${clash}: node "${other.id}" has it`)
     }
     const node: NodeConfig = {
       id: nodeId(config.node),
