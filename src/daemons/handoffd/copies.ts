@@ -15,6 +15,8 @@ export interface CopiesOptions {
   readonly self: NodeId
   readonly secrets: Secrets
   readonly nodes: () => ReadonlyMap<NodeId, NodeConfig>
+  /** The storage group's system identifier, null until it is initialised. */
+  readonly systemId: (group: GroupId) => string | null
   readonly input: (input: Input) => void
   readonly progress: (group: GroupId, text: string) => void
   readonly log: Logger
@@ -58,6 +60,7 @@ export class Copies {
       handoffPassword: secrets.postgresPassword,
       clients: { networks: node.postgres.clientNetworks, method: node.postgres.clientMethod },
       settings: node.postgres.settings,
+      expectedSystemId: () => this.options.systemId(config.name),
       log: this.options.log,
     })
     this.instances.set(config.name, { instance, config })

@@ -3,6 +3,9 @@ import { StoreKey } from '../../store/keys.ts'
 import type { Store } from '../../store/store.ts'
 import type { EventStore } from './event-log.ts'
 
+/** One transaction takes at most 128 operations. */
+const deletesMax = 100
+
 /** The cluster database with keys relative to the cluster's prefix. */
 export function keyedStore(store: Store, cluster: string): KeyedStore & EventStore {
   const prefix = StoreKey.prefix(cluster)
@@ -32,7 +35,9 @@ export function keyedStore(store: Store, cluster: string): KeyedStore & EventSto
       return entries.map((entry) => relative(entry.key))
     },
     async delete(keys) {
-      await store.transact({ compare: [], put: [], delete: keys.map((key) => prefix + key) })
+      for (let from = 0; from < keys.length; from += deletesMax) {
+        await store.transact({ compare: [], put: [], delete: keys.slice(from, from + deletesMax).map((key) => prefix + key) })
+      }
     },
   }
 }
