@@ -140,18 +140,27 @@ export class Daemon {
     this.log.info({ how }, 'guardian')
     guardian.onReport((reports) => this.input({ kind: 'peers', reports }))
     guardian.onEnforced((enforcement) =>
-      this.events.tell({ level: 'error', code: 'GUARDIAN_ENFORCED', group: groupId(enforcement.group), message: 'the guardian took the group down at its deadline' }),
+      this.events.tell({
+        level: 'error',
+        code: 'GUARDIAN_ENFORCED',
+        group: groupId(enforcement.group),
+        message: 'the guardian took the group down at its deadline',
+      }),
     )
     if (config.role === 'data' && config.mailbox.enabled) await this.startMailbox()
     await this.serveApi()
     this.watch = this.store.watch(StoreKey.prefix(config.cluster), 0n, (event) => this.followStore(event))
-    this.timers.push(setInterval(() => this.regular(), 500), this.copies.startProbing())
+    this.timers.push(
+      setInterval(() => this.regular(), 500),
+      this.copies.startProbing(),
+    )
     this.log.info('handoffd is running')
   }
 
   private async startStore(): Promise<void> {
     const { store, dataDirectory, node, cluster } = this.config
-    if (store.kind === 'embedded' && store.serve) this.embedded = await EmbeddedServer.open({ dataDirectory: join(dataDirectory, 'store'), listen: store.endpoint })
+    if (store.kind === 'embedded' && store.serve)
+      this.embedded = await EmbeddedServer.open({ dataDirectory: join(dataDirectory, 'store'), listen: store.endpoint })
     if (store.kind !== 'etcd' || !store.managed) return
     const own = store.members.find((member) => member.name === node)
     if (own === undefined) return
@@ -173,7 +182,12 @@ export class Daemon {
   private async startMailbox(): Promise<void> {
     this.mounts = new MountsServer(mountsSocket(this.config.dataDirectory))
     this.mailbox = new MailboxProcess(this.config, (code) =>
-      this.events.tell({ level: 'warning', code: 'MAILBOX_SERVICE_EXITED', group: null, message: `the mailbox service ended (${code ?? 'signal'}) and is started again` }),
+      this.events.tell({
+        level: 'warning',
+        code: 'MAILBOX_SERVICE_EXITED',
+        group: null,
+        message: `the mailbox service ended (${code ?? 'signal'}) and is started again`,
+      }),
     )
     await this.mailbox.startOrAdopt()
   }
@@ -216,8 +230,13 @@ export class Daemon {
       else if (key.startsWith('refusals/')) this.refusals.set(key.slice('refusals/'.length), (JSON.parse(entry.value) as { why: string }).why)
       else if (key.startsWith('events/') && event.kind === 'change') this.events.seen(entry.value)
     }
-    const puts = entries.flatMap((entry) => (followed.test(relative(entry.key)) ? [{ key: relative(entry.key), value: entry.value, modRevision: entry.modRevision }] : []))
-    const deletes = event.kind === 'reset' ? [] : event.deletes.map((gone) => ({ key: relative(gone.key), modRevision: gone.modRevision })).filter((gone) => followed.test(gone.key))
+    const puts = entries.flatMap((entry) =>
+      followed.test(relative(entry.key)) ? [{ key: relative(entry.key), value: entry.value, modRevision: entry.modRevision }] : [],
+    )
+    const deletes =
+      event.kind === 'reset'
+        ? []
+        : event.deletes.map((gone) => ({ key: relative(gone.key), modRevision: gone.modRevision })).filter((gone) => followed.test(gone.key))
     if (event.kind === 'reset' || puts.length > 0 || deletes.length > 0) this.input({ kind: 'store', reset: event.kind === 'reset', puts, deletes })
     this.input({ kind: 'storeFollowed', followed: true })
     if (this.cluster !== null && !this.registering) void this.register()
@@ -248,13 +267,18 @@ export class Daemon {
       const { name } = group.config
       if (this.known.has(name) || !group.config.nodes.includes(view.self)) continue
       this.known.add(name)
-      this.addresses.add(group.config, (input) => this.input(input)).catch((failure: Error) => this.log.error({ group: name, failure: failure.message }, 'addresses'))
-      if (group.config.kind === 'storage-group') this.copies.add(group.config).catch((failure: Error) => this.log.error({ group: name, failure: failure.stack }, 'copy'))
+      this.addresses
+        .add(group.config, (input) => this.input(input))
+        .catch((failure: Error) => this.log.error({ group: name, failure: failure.message }, 'addresses'))
+      if (group.config.kind === 'storage-group')
+        this.copies.add(group.config).catch((failure: Error) => this.log.error({ group: name, failure: failure.stack }, 'copy'))
     }
     for (const group of view.groups) {
       if (group.instance?.kind === 'primary' && group.instance.gate === 'open' && isServing(view, group)) this.createDatabases(group.config.name)
-      if (group.service?.kind === 'absent' && this.mounts?.connected === true) this.input({ kind: 'service', group: group.config.name, state: { kind: 'warm' } })
-      if (group.service !== null && group.service.kind !== 'absent' && this.mounts?.connected !== true) this.input({ kind: 'service', group: group.config.name, state: { kind: 'absent' } })
+      if (group.service?.kind === 'absent' && this.mounts?.connected === true)
+        this.input({ kind: 'service', group: group.config.name, state: { kind: 'warm' } })
+      if (group.service !== null && group.service.kind !== 'absent' && this.mounts?.connected !== true)
+        this.input({ kind: 'service', group: group.config.name, state: { kind: 'absent' } })
     }
     this.tellMounts()
   }
@@ -301,7 +325,11 @@ export class Daemon {
         deadlineMs: Number.isFinite(entry.deadline) ? entry.deadline : null,
         processes: [],
         directories: [{ path: join(copyDirectory(this.config.dataDirectory, entry.group), 'data'), program: 'postgres' }],
-        addresses: this.supervisor.view().groups.find((group) => group.config.name === entry.group)?.config.addresses.filter((address) => !address.startsWith('127.')) ?? [],
+        addresses:
+          this.supervisor
+            .view()
+            .groups.find((group) => group.config.name === entry.group)
+            ?.config.addresses.filter((address) => !address.startsWith('127.')) ?? [],
       })),
     )
   }
@@ -320,7 +348,10 @@ export class Daemon {
     const prefer = store.members.filter((member) => nodes.get(nodeId(member.name))?.role === 'witness')
     const own = store.members.find((member) => member.name === node)
     if (own === undefined || prefer.length === 0) return
-    await keepLeaderOff({ off: own.clientUrl, prefer: prefer.map((member) => member.clientUrl) }, readCredentials({ tls: store.tls, user: store.user, passwordFile: store.passwordFile })).catch(() => undefined)
+    await keepLeaderOff(
+      { off: own.clientUrl, prefer: prefer.map((member) => member.clientUrl) },
+      readCredentials({ tls: store.tls, user: store.user, passwordFile: store.passwordFile }),
+    ).catch(() => undefined)
   }
 
   /** @throws HandoffError GROUP_UNKNOWN, MOVE_REFUSED when this node's copy is the active one, or still in sync */
@@ -329,11 +360,23 @@ export class Daemon {
     const group = view.groups.find((candidate) => candidate.config.name === name)
     const instance = this.copies.instance(groupId(name))
     if (group === undefined || instance === undefined) throw new HandoffError('GROUP_UNKNOWN', `this node has no copy of "${name}"`)
-    if (group.record?.owner === view.self) throw new HandoffError('NOT_LOCAL', `the copy of "${name}" on this node is the active one; run this on ${group.config.nodes.filter((node) => node !== view.self).join(' or ')}`)
+    if (group.record?.owner === view.self)
+      throw new HandoffError(
+        'NOT_LOCAL',
+        `the copy of "${name}" on this node is the active one; run this on ${group.config.nodes.filter((node) => node !== view.self).join(' or ')}`,
+      )
     await instance.stop({ mode: 'immediate' })
     // The data goes only when the owner does not count on this copy any more: it drops a stopped one at once.
-    for (let waited = 0; this.supervisor.view().groups.find((entry) => entry.config.name === name)?.record?.inSync.includes(view.self) === true; waited += 1) {
-      if (waited > 500) throw new HandoffError('MOVE_REFUSED', `the copy of "${name}" on this node is still in the in-sync set: the active copy cannot be reached`)
+    for (
+      let waited = 0;
+      this.supervisor
+        .view()
+        .groups.find((entry) => entry.config.name === name)
+        ?.record?.inSync.includes(view.self) === true;
+      waited += 1
+    ) {
+      if (waited > 500)
+        throw new HandoffError('MOVE_REFUSED', `the copy of "${name}" on this node is still in the in-sync set: the active copy cannot be reached`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
     await instance.stop({ mode: 'immediate' })
@@ -381,7 +424,8 @@ function storeOptions(config: Config): Parameters<typeof openStore>[0] {
 function metricsText(supervisor: Supervisor): string {
   const view = supervisor.view()
   const lines = ['# HELP handoff_group_epoch Epoch of the ownership record.', '# TYPE handoff_group_epoch gauge']
-  for (const group of view.groups) if (group.record !== null) lines.push(`handoff_group_epoch{group="${group.config.name}",owner="${group.record.owner}"} ${group.record.epoch}`)
+  for (const group of view.groups)
+    if (group.record !== null) lines.push(`handoff_group_epoch{group="${group.config.name}",owner="${group.record.owner}"} ${group.record.epoch}`)
   lines.push('# HELP handoff_group_in_sync Members of the in-sync set.', '# TYPE handoff_group_in_sync gauge')
   for (const group of view.groups) if (group.record !== null) lines.push(`handoff_group_in_sync{group="${group.config.name}"} ${group.record.inSync.length}`)
   return `${lines.join('\n')}\n`
