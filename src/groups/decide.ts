@@ -29,10 +29,23 @@ export function heartbeatPayload(view: View, now: number): Omit<HeartbeatPayload
     // Nothing is said of a copy that has not been looked at yet, so that a restart of this cluster service does not look like a loss.
     copies: groups.filter((group) => group.instance?.kind !== 'unknown').map((group) => copyReport(group)),
     asks: mustAsk(view, now)
-      ? groups.flatMap((group) => (group.record?.owner === view.self ? [{ group: group.config.name, epoch: group.record.epoch }] : []))
+      ? groups.flatMap((group) =>
+          group.record?.owner === view.self && canAcknowledge(view, group, now) ? [{ group: group.config.name, epoch: group.record.epoch }] : [],
+        )
       : [],
     serving: groups.flatMap((group) => (group.record !== null && isServing(view, group) ? [{ group: group.config.name, epoch: group.record.epoch }] : [])),
   }
+}
+
+/**
+ * Can this owner still acknowledge writes? Cut off from the cluster database *and* from the log of an in-sync copy it cannot: it may not
+ * drop the copy. It then asks for no promises, so that its deadline passes and the copy may take over, instead of both waiting for ever.
+ */
+function canAcknowledge(view: View, group: GroupView, now: number): boolean {
+  return (group.record?.inSync ?? []).every((node) => {
+    const stalled = Math.min(group.stalledSince.get(node) ?? now, group.disconnectedSince.get(node) ?? now)
+    return node === view.self || now - stalled < view.timing.dropStalledAfterMs
+  })
 }
 
 /** Is this node the owner, and is the group's service up here in the record's epoch? */
