@@ -190,6 +190,8 @@ export function connectionString(to: {
     application_name: to.name,
     ...(to.database === undefined ? {} : { dbname: to.database }),
     connect_timeout: '3',
+    // libpq's asynchronous connection, which the walreceiver uses, has no timeout of its own: without this one a connection begun in a cut hangs for minutes after it.
+    tcp_user_timeout: '2000',
     keepalives_idle: '2',
     keepalives_interval: '1',
     keepalives_count: '3',
