@@ -2,6 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+/** A neighbour's entry lives 15 s at least (arp(7)): an answer before can only be due to the announcements, the last of which goes out after 1 s. How fast is the benchmark's subject. */
+const announcedWithinMs = 5000
+
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compileProgram } from '../src/host/fixture.ts'
 import { Cabling, type Puppet } from './cabling.ts'
@@ -86,7 +89,7 @@ describe.skipIf(!root)('a virtual address on a network of hosts', () => {
     return all
   }
 
-  test('claimed, it answers; claimed elsewhere with the former holder gone, it moves within milliseconds', async () => {
+  test('claimed, it answers; claimed elsewhere with the former holder gone, it moves by its announcement', async () => {
     expect([(await a.do('held')).value, (await b.do('held')).value]).toEqual([false, false])
     const claimed = await a.do('claim')
     expect(claimed.code).toBeUndefined()
@@ -99,7 +102,7 @@ describe.skipIf(!root)('a virtual address on a network of hosts', () => {
     const moved = await b.do('claim')
     const first = (await answersOf('b', 1)).find((one) => one.who === 'b') as Answer
     process.stdout.write(`claim ${moved.ms.toFixed(1)} ms, first answer of the new holder ${(first.at - moved.began).toFixed(1)} ms after the claim began\n`)
-    expect(first.at - moved.began).toBeLessThan(500)
+    expect(first.at - moved.began).toBeLessThan(announcedWithinMs)
 
     // Without a carrier the address is not used, but it is still there; releasing takes it off, so that it does not come back with the cable.
     expect((await a.do('held')).value).toBe(true)
@@ -109,12 +112,12 @@ describe.skipIf(!root)('a virtual address on a network of hosts', () => {
     expect(new Set((await answersOf('b', 50)).map((one) => one.who))).toEqual(new Set(['b']))
   })
 
-  test('handed back on purpose, it moves within milliseconds', async () => {
+  test('handed back on purpose, it moves by its announcement', async () => {
     await b.do('release')
     const moved = await a.do('claim')
     const first = (await answersOf('a', 1)).find((one) => one.who === 'a') as Answer
     process.stdout.write(`claim ${moved.ms.toFixed(1)} ms, first answer of the new holder ${(first.at - moved.began).toFixed(1)} ms after the claim began\n`)
-    expect(first.at - moved.began).toBeLessThan(500)
+    expect(first.at - moved.began).toBeLessThan(announcedWithinMs)
   })
 
   test('claiming and releasing twice is harmless', async () => {
