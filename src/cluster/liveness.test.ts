@@ -125,10 +125,33 @@ test('repeated, reordered and played-back datagrams are not fresh', () => {
   expect(liveness.received(start + 2, 'public', peer.node, heartbeat(10), 0)).toBe('repeated')
   expect(liveness.received(start + 3, 'private', peer.node, heartbeat(10), 0)).toBe('stale')
   expect(liveness.received(start + 4, 'private', peer.node, heartbeat(9), 0)).toBe('stale')
-  expect(liveness.received(start + 5, 'private', peer.node, heartbeat(1, { boot: 'boot-b2' }), 0)).toBe('fresh')
+  const after = liveness.due(start + 4, 0)?.seq ?? -1
+  expect(liveness.received(start + 5, 'private', peer.node, heartbeat(1, { boot: 'boot-b2', echo: { a: { boot: 'boot-a', seq: after } } }), 0)).toBe('fresh')
   expect(liveness.received(start + 6, 'private', peer.node, heartbeat(500), 0)).toBe('stale')
   expect(liveness.received(start + 7, 'private', third.node, heartbeat(1), 0)).toBe('unknown')
   expect(run(liveness, start + 8, start + 2000, [{ at: start + 400, beat: heartbeat(10) }])).toBeCloseTo(start + 505, 0)
+})
+
+test('a guardian started anew counts once it echoes what was sent after the former one was heard, or once the former one is silent', () => {
+  const liveness = listener()
+  const echo = (seq: number, boot = 'boot-a') => ({ boot: 'boot-b2', echo: { a: { boot, seq } } })
+  const before = liveness.due(start, 0)?.seq ?? -1
+  expect(liveness.received(start + 1, 'private', peer.node, heartbeat(10), 0)).toBe('fresh')
+  expect(liveness.received(start + 2, 'private', peer.node, heartbeat(3, { boot: 'boot-b2' }), 0)).toBe('stale')
+  expect(liveness.received(start + 3, 'private', peer.node, heartbeat(4, echo(before)), 0)).toBe('stale')
+  expect(liveness.received(start + 4, 'private', peer.node, heartbeat(5, echo(before + 50, 'boot-of-another-life')), 0)).toBe('stale')
+  run(liveness, start + 5, start + 600)
+  expect(liveness.received(start + 601, 'private', peer.node, heartbeat(6, { boot: 'boot-b2' }), 0)).toBe('fresh')
+})
+
+test('a late datagram of a former life does not shut the present one out', () => {
+  const liveness = listener()
+  liveness.received(start + 1, 'private', peer.node, heartbeat(20, { boot: 'boot-b2' }), 0)
+  run(liveness, start + 2, start + 700)
+  expect(liveness.received(start + 701, 'private', peer.node, heartbeat(900, { boot: 'boot-b1' }), 0)).toBe('fresh')
+  const seq = liveness.due(start + 801, 0)?.seq ?? -1
+  expect(liveness.received(start + 802, 'private', peer.node, heartbeat(21, { boot: 'boot-b2', echo: { a: { boot: 'boot-a', seq } } }), 0)).toBe('fresh')
+  expect(liveness.received(start + 803, 'private', peer.node, heartbeat(901, { boot: 'boot-b1' }), 0)).toBe('stale')
 })
 
 test('a judgement that changes is sent at once, and again when it is taken back', () => {
@@ -165,7 +188,7 @@ test('the report tells judgement, networks, one-way loss and when a promise bega
     'private',
     peer.node,
     heartbeat(1, {
-      echo: { a: seq },
+      echo: { a: { boot: 'boot-a', seq } },
       silent: [third.node],
       heardMs: { a: { public: 15, private: 4000 } },
       agentAgeMs: 7,

@@ -30,8 +30,8 @@ export interface Heartbeat {
   readonly boot: string
   readonly seq: number
   readonly sentWallMs: number
-  /** Last sequence number heard from each peer. */
-  readonly echo: Readonly<Record<string, number>>
+  /** What was heard last from each peer: it proves that this heartbeat was sent after that one. */
+  readonly echo: Readonly<Record<string, { readonly boot: string; readonly seq: number }>>
   /** The sender's own judgement. */
   readonly silent: readonly NodeId[]
   /** Ms since the sender heard each peer on each network. */
@@ -102,8 +102,10 @@ interface PeerState {
   heard: Heard | null
   /** The last datagram by network that was newer than all before it on that network. */
   readonly byNetwork: Map<string, { readonly at: number; readonly seq: number }>
-  /** Boots that have been followed by another one: a datagram of theirs is late or played back. */
+  /** Boots that have been followed by another one: a datagram of theirs is late or played back, unless it proves the contrary. */
   readonly formerBoots: Set<string>
+  /** Our own last sequence number when the boot that counts now was taken for the peer's. */
+  bootTakenAtSeq: number
   /** From when silence is counted if nothing comes: last datagram, our start, or the end of our own pause. */
   since: number
   lateMs: number
@@ -151,7 +153,17 @@ export class Liveness {
       const state = this.peers.get(peer.node)
       if (state !== undefined) state.peer = peer
       else if (peer.node !== this.options.self)
-        this.peers.set(peer.node, { peer, heard: null, byNetwork: new Map(), formerBoots: new Set(), since: now, lateMs: 0, lateAt: now, silent: false })
+        this.peers.set(peer.node, {
+          peer,
+          heard: null,
+          byNetwork: new Map(),
+          formerBoots: new Set(),
+          bootTakenAtSeq: 0,
+          since: now,
+          lateMs: 0,
+          lateAt: now,
+          silent: false,
+        })
     }
   }
 
@@ -180,8 +192,10 @@ export class Liveness {
     if (state === undefined) return 'unknown'
     this.wake(now)
     const former = state.heard?.last
-    if (state.formerBoots.has(body.boot)) return 'stale'
-    if (former !== undefined && former.boot !== body.boot) this.rebooted(state, former.boot)
+    if (former?.boot !== body.boot) {
+      if (former !== undefined && !this.isLaterBoot(state, body)) return 'stale'
+      this.takeBoot(state, body.boot)
+    }
     const sameBoot = former?.boot === body.boot
     const onNetwork = state.byNetwork.get(network)
     if (onNetwork !== undefined && sameBoot && body.seq <= onNetwork.seq) return 'stale'
@@ -215,7 +229,7 @@ export class Liveness {
       boot: this.options.boot,
       seq: this.seq,
       sentWallMs: wallMs,
-      echo: Object.fromEntries([...this.peers].flatMap(([id, state]) => (state.heard === null ? [] : [[id, state.heard.last.seq]]))),
+      echo: Object.fromEntries([...this.peers].flatMap(([id, { heard }]) => (heard === null ? [] : [[id, { boot: heard.last.boot, seq: heard.last.seq }]]))),
       silent: [...this.peers.values()].filter((state) => state.silent).map((state) => state.peer.node),
       heardMs: Object.fromEntries(
         [...this.peers].map(([id, state]) => [id, Object.fromEntries([...state.byNetwork].map(([network, { at }]) => [network, Math.round(now - at)]))]),
@@ -247,7 +261,7 @@ export class Liveness {
       released: state.heard?.last.released ?? [],
       agentAgeMs: state.heard === null || state.heard.last.agentAgeMs === null ? null : state.heard.last.agentAgeMs + (now - state.heard.at),
       lastSeq: state.heard?.last.seq ?? 0,
-      echoedSeq: state.heard?.last.echo[this.options.self] ?? null,
+      echoedSeq: state.heard === null ? null : this.echoIn(state.heard.last),
       sentAt: this.sentFor(state),
       clockSkewMs: state.heard?.skewMs ?? null,
     }))
@@ -296,12 +310,30 @@ export class Liveness {
     return at
   }
 
+  /** The number of ours that a heartbeat says it was sent after; null when it does not know this guardian. */
+  private echoIn(body: Heartbeat): number | null {
+    const echo = body.echo[this.options.self]
+    return echo?.boot === this.options.boot ? echo.seq : null
+  }
+
+  /**
+   * Is a heartbeat of another boot than the peer's last one from after it, or a late one from before? It is from after it when it echoes
+   * something that we sent after we heard that boot. Without such a proof a boot never seen may follow one that has gone silent.
+   */
+  private isLaterBoot(state: PeerState, body: Heartbeat): boolean {
+    const echoed = this.echoIn(body)
+    if (echoed !== null && echoed > state.bootTakenAtSeq) return true
+    return state.silent && !state.formerBoots.has(body.boot)
+  }
+
   /** The peer's guardian was started anew: its numbers begin anew on every network. */
-  private rebooted(state: PeerState, formerBoot: string): void {
-    state.formerBoots.add(formerBoot)
+  private takeBoot(state: PeerState, boot: string): void {
+    if (state.heard !== null) state.formerBoots.add(state.heard.last.boot)
+    state.formerBoots.delete(boot)
     const oldest = state.formerBoots.values().next().value
     if (state.formerBoots.size > 100 && oldest !== undefined) state.formerBoots.delete(oldest)
     state.byNetwork.clear()
+    state.bootTakenAtSeq = this.seq
   }
 
   private judge(state: PeerState, now: number): void {

@@ -13,7 +13,7 @@ const beat: Heartbeat = {
   boot: 'x',
   seq: 12,
   sentWallMs: 1_700_000_000_000,
-  echo: { b: 4 },
+  echo: { b: { boot: 'y', seq: 4 } },
   silent: [nodeId('w')],
   heardMs: { b: { private: 12 } },
   agentAgeMs: 3,

@@ -67,7 +67,7 @@ function isHeartbeat(value: unknown): value is Heartbeat {
     isCount(value['seq']) &&
     typeof value['sentWallMs'] === 'number' &&
     isObject(value['echo']) &&
-    Object.values(value['echo']).every(isCount) &&
+    Object.values(value['echo']).every((echo) => isObject(echo) && typeof echo['boot'] === 'string' && isCount(echo['seq'])) &&
     isNames(value['silent']) &&
     isObject(value['heardMs']) &&
     Object.values(value['heardMs']).every(isObject) &&
