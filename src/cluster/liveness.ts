@@ -76,6 +76,8 @@ export interface PeerReport {
   /** Its own judgement of others, and how old that is. */
   readonly itsSilent: readonly NodeId[]
   readonly itsJudgementAgeMs: number
+  /** Ms since it heard each node on each network, at the time of its judgement. */
+  readonly itsHeardMs: Heartbeat['heardMs']
   readonly payload: HeartbeatPayload | null
   readonly released: readonly { readonly group: string; readonly epoch: number }[]
   readonly agentAgeMs: number | null
@@ -257,6 +259,7 @@ export class Liveness {
       networks: Object.fromEntries(Object.keys(state.peer.addresses).map((network) => [network, this.networkReport(state, network, now)])),
       itsSilent: state.heard?.last.silent ?? [],
       itsJudgementAgeMs: state.heard === null ? Number.MAX_SAFE_INTEGER : now - state.heard.at,
+      itsHeardMs: state.heard?.last.heardMs ?? {},
       payload: state.heard?.last.payload ?? null,
       released: state.heard?.last.released ?? [],
       agentAgeMs: state.heard === null || state.heard.last.agentAgeMs === null ? null : state.heard.last.agentAgeMs + (now - state.heard.at),

@@ -13,6 +13,8 @@ export interface NodeConfig {
   readonly identity: string
   /** Address of this node on each network, by network name. */
   readonly addresses: Readonly<Record<string, string>>
+  /** Names of the networks on which clients come (roles `public` and `mixed`). */
+  readonly clientNetworks: readonly string[]
   readonly heartbeatPort: number
   /** Where this node's PostgreSQL copies can be reached by other nodes, host part only (the private network's address). */
   readonly replicationHost: string

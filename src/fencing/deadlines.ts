@@ -34,6 +34,10 @@ export class Deadlines {
     this.gone = [...this.gone.filter((one) => one.group !== group), { group, epoch }].slice(-100)
   }
 
+  isReleased(group: string, epoch: number): boolean {
+    return this.gone.some((one) => one.group === group && one.epoch === epoch)
+  }
+
   get releasedGroups(): readonly Released[] {
     return this.gone
   }

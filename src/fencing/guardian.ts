@@ -228,7 +228,9 @@ export class Guardian {
     for (let round = 0; ; round += 1) {
       const [addresses, dead] = await Promise.all([removeAddresses(group.addresses), gone(kills.killed, killedWithinMs)])
       const failed = [...kills.failed, ...addresses.failed, ...(dead ? [] : ['a killed process is still there'])]
-      if (round === 0 || failed.length === 0)
+      // handoffd tells all deadlines again whenever one changes; what is down already is looked at and nothing is said.
+      const did = kills.did.length + addresses.did.length > 0
+      if (did || failed.length > 0 || !this.deadlines.isReleased(group.group, group.epoch))
         this.tellEnforced({
           group: group.group,
           epoch: group.epoch,

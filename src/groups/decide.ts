@@ -14,7 +14,7 @@ import type { GroupView, View } from './view.ts'
  */
 export function decide(view: View, now: number): Action[] {
   if (!view.storeFollowed && view.sessionDeadline === null) return []
-  return view.groups.flatMap((group) => [...promises(view, group), ...decideGroup(view, group, now)])
+  return view.groups.flatMap((group) => [...promises(view, group, now), ...decideGroup(view, group, now)])
 }
 
 function decideGroup(view: View, group: GroupView, now: number): Action[] {

@@ -2,7 +2,8 @@ import type { NodeId } from '../cluster/node.ts'
 import { formatLsn, parseLsn } from '../replication/lsn.ts'
 import type { Action } from './action.ts'
 import type { DecisionRecord, Evidence } from './decision.ts'
-import { type Cause, type OperatorRequest, type OwnershipRecord, withOwner } from './ownership.ts'
+import { lostClients } from './client-network.ts'
+import { type Cause, type OperatorRequest, type OwnershipRecord, recentFailovers, withOwner } from './ownership.ts'
 import { heard } from './silence.ts'
 import type { GroupView, View } from './view.ts'
 
@@ -16,6 +17,7 @@ export const ruleText: Readonly<Record<Cause, string>> = {
   'owner-released': "R3: the owner's guardian reported that it had taken the group down",
   'instance-exited': 'the owner saw its PostgreSQL exit and handed over to a healthy in-sync copy',
   'is-alive-failed': "the owner's copy failed its probe and it handed over to a healthy in-sync copy",
+  'clients-lost': 'the networks on which clients come had left the owner while another in-sync node had them, and it handed over',
   'cold-start': "the owner's instance was not running when its node came up; a healthy in-sync copy was",
   planned: 'an operator asked for the move',
 }
@@ -35,19 +37,35 @@ export function objection(view: View, group: GroupView, record: OwnershipRecord,
 }
 
 /** The best other in-sync copy: the one with most log, then the preferred. */
-export function successor(view: View, group: GroupView, record: OwnershipRecord): NodeId | null {
-  const able = group.config.nodes.filter((node) => node !== view.self && objection(view, group, record, node) === null)
+export function successor(view: View, group: GroupView, record: OwnershipRecord, among: ReadonlySet<NodeId> | null = null): NodeId | null {
+  const able = group.config.nodes.filter((node) => node !== view.self && (among?.has(node) ?? true) && objection(view, group, record, node) === null)
   const received = (node: NodeId): bigint => parseLsn(view.peers.get(node)?.payload?.copies.find((copy) => copy.group === record.group)?.receivedLsn ?? '0/0')
   return able.reduce<NodeId | null>((best, node) => (best === null || received(node) > received(best) ? node : best), null)
 }
 
 /** The owner itself writes a healthy in-sync copy into the record. Null when there is none. */
 export function handover(view: View, group: GroupView, record: OwnershipRecord, cause: Cause): Action[] | null {
-  if (group.pendingRecord !== null) return []
-  const to = successor(view, group, record)
-  if (to === null) return null
   const saw = cause === 'is-alive-failed' ? `probe failed: ${group.sick}` : `instance ${group.instance?.kind ?? 'unknown'}`
-  return [changeOwner(view, group, record, { to, cause, evidence: [{ node: view.self, saw, ageMs: 0 }], request: null, absentSession: null })]
+  return handOverTo(view, group, record, cause, { evidence: [{ node: view.self, saw, ageMs: 0 }], among: null })
+}
+
+/** An owner whose clients cannot reach it any more hands over to an in-sync node that they can reach. Null when all is well or there is none. */
+export function handoverForClients(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] | null {
+  if (recentFailovers(record, group.config, view.wallMs) >= group.config.failover.threshold) return null
+  const lost = lostClients(view, group, now)
+  return lost === null ? null : handOverTo(view, group, record, 'clients-lost', { evidence: lost.evidence, among: lost.reachable })
+}
+
+function handOverTo(
+  view: View,
+  group: GroupView,
+  record: OwnershipRecord,
+  cause: Cause,
+  how: { readonly evidence: readonly Evidence[]; readonly among: ReadonlySet<NodeId> | null },
+): Action[] | null {
+  if (group.pendingRecord !== null) return []
+  const to = successor(view, group, record, how.among)
+  return to === null ? null : [changeOwner(view, group, record, { to, cause, evidence: how.evidence, request: null, absentSession: null })]
 }
 
 export interface OwnerChange {

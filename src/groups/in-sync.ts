@@ -4,7 +4,7 @@ import type { Action } from './action.ts'
 import { mayGrow } from './deadline.ts'
 import { others, swap } from './small-actions.ts'
 import type { OwnershipRecord } from './ownership.ts'
-import { heard } from './silence.ts'
+import { heard, othersMayDecide } from './silence.ts'
 import type { GroupView, View } from './view.ts'
 
 type Primary = Extract<InstanceState, { kind: 'primary' }>
@@ -55,7 +55,10 @@ export function tendReadySet(view: View, group: GroupView, record: OwnershipReco
 
 /** Why an in-sync copy must leave the set before anything more can be acknowledged, or null. */
 function dropReason(view: View, group: GroupView, node: NodeId, now: number): string | null {
-  if (!heard(view, node)) return 'silent'
+  if (!heard(view, node)) {
+    const alone = othersMayDecide(view) && (view.peers.get(node)?.silentForMs ?? 0) < view.timing.dropWhenAloneAfterMs
+    return alone ? null : 'silent'
+  }
   const copy = view.peers.get(node)?.payload?.copies.find((candidate) => candidate.group === group.config.name)
   if (copy !== undefined && copy.state !== 'standby' && copy.epochSeen === group.record?.epoch) return `its copy is ${copy.state}`
   const disconnected = group.disconnectedSince.get(node)

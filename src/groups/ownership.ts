@@ -9,6 +9,7 @@ export type Cause =
   | 'owner-released' // rule R3: the owner's guardian had taken the group down
   | 'instance-exited' // the owner handed over: its PostgreSQL had exited
   | 'is-alive-failed' // the owner handed over: its probe had failed
+  | 'clients-lost' // the owner handed over: its clients' network had left it and another node had it
   | 'cold-start' // the owner handed over: its instance was not running when the node came up, a healthy copy was
   | 'planned' // an operator's request
 
@@ -20,6 +21,7 @@ export const countsAsFailover: Readonly<Record<Cause, boolean>> = {
   'owner-released': true,
   'instance-exited': true,
   'is-alive-failed': true,
+  'clients-lost': true,
   'cold-start': false,
   planned: false,
 }

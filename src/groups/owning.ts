@@ -2,7 +2,7 @@ import type { NodeId } from '../cluster/node.ts'
 import type { InstanceState } from '../replication/instance.ts'
 import type { Action } from './action.ts'
 import { serveUntil } from './deadline.ts'
-import { handover } from './handover.ts'
+import { handover, handoverForClients } from './handover.ts'
 import { tendReadySet, tendSynchronousSet } from './in-sync.ts'
 import { type OwnershipRecord, recentFailovers } from './ownership.ts'
 import { planned } from './planned.ts'
@@ -19,7 +19,7 @@ export function owning(view: View, group: GroupView, record: OwnershipRecord, no
 }
 
 function owningServer(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] {
-  const move = planned(view, group, record)
+  const move = planned(view, group, record) ?? handoverForClients(view, group, record, now)
   if (move !== null) return move
   const actions: Action[] = [...claim(group), ...tendReadySet(view, group, record, now)]
   const service = group.service
@@ -64,6 +64,8 @@ function servingCopy(view: View, group: GroupView, record: OwnershipRecord, inst
     const over = recentFailovers(record, group.config, view.wallMs) < group.config.failover.threshold ? handover(view, group, record, 'is-alive-failed') : null
     if (over !== null) return over
   }
+  const elsewhere = handoverForClients(view, group, record, now)
+  if (elsewhere !== null) return elsewhere
   const move = planned(view, group, record)
   if (move !== null) return [...claim(group), ...move]
   if (instance.quiesced !== null) return [{ lane: 'instance', kind: 'unquiesce', group: record.group }]

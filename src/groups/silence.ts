@@ -40,5 +40,11 @@ export function silenceOf(view: View, owner: NodeId): Silence {
   return { majority: own?.silent === true && selfVotes && agreeing.length * 2 > voters.length, voters: voters.length, agreeing, evidence }
 }
 
+/** Are so many voters silent here that they may be a majority among themselves, which takes over from this node that they do not hear? */
+export function othersMayDecide(view: View): boolean {
+  const voters = [...view.nodes.values()].filter((node) => votes(node.role))
+  return voters.filter((voter) => !heard(view, voter.id)).length * 2 > voters.length
+}
+
 /** Is a peer there: heard on some network? This node itself always is. */
 export const heard = (view: View, node: NodeId): boolean => node === view.self || view.peers.get(node)?.silent === false

@@ -34,7 +34,7 @@ function eligible(view: View, group: GroupView, record: OwnershipRecord, now: nu
   if (now - view.startedAt < view.timing.promiseMs) return false
   if (group.promiseGiven !== null && group.promiseGiven.epoch === record.epoch && now < group.promiseGiven.until) return false
   // An owner that asks is answered with a promise in this very pass.
-  if (promises(view, group).length > 0) return false
+  if (promises(view, group, now).length > 0) return false
   // An owner without a session cannot promote: it would have to stop again at once.
   if (view.sessionDeadline === null || view.sessionDeadline - now <= view.timing.stopMarginMs) return false
   if (group.instance !== null)

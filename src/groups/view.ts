@@ -33,6 +33,8 @@ export interface Timing {
   readonly dropDisconnectedAfterMs: number
   /** An in-sync copy that is connected but does not flush is dropped after so long. */
   readonly dropStalledAfterMs: number
+  /** An owner that hears no majority of voters drops a silent copy only after so long: they may be well and taking over, and have the clients. */
+  readonly dropWhenAloneAfterMs: number
   /** A dropped copy may come back after so long, so that a flapping link does not flap the record. */
   readonly rejoinSetAfterMs: number
   /** A former owner keeps a virtual address for at most so long after the change, so that clients meet a refusal instead of silence. */
@@ -48,6 +50,7 @@ export const defaultTiming: Timing = {
   promiseMs: 1500,
   dropDisconnectedAfterMs: 300,
   dropStalledAfterMs: 1000,
+  dropWhenAloneAfterMs: 2000,
   rejoinSetAfterMs: 1000,
   addressLingerMs: 250,
   rebuildAfterMs: 4000,

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process'
+import { monotonicMs } from '../host/clock.ts'
 
-/** When the owner of an address is told anew, in ms after the claim: the first may be lost on a network that is only just back. */
-const firstMs = [0, 50, 200, 1000]
-const thenEveryMs = 5000
+/** How long after an announcement the next one follows, in ms: the first may be lost on a network that is only just back. Then the last, for ever. */
+const pausesMs = [50, 150, 800, 5000]
+/** A timer that is so late means that this process did not run: meanwhile the address may have been given to another node. */
+const lateMs = 300
+/** Long enough for whoever must take the address down after such a pause to have done so. */
+const afterPauseMs = 1000
 
 /**
  * Gratuitous ARP (RFC 5227 §2.3) until `stop`: switches learn the port, neighbours the hardware address. Both forms, because some
@@ -12,7 +16,8 @@ const thenEveryMs = 5000
 export class Announcer {
   private readonly address: string
   private readonly onFailure: (why: string) => void
-  private timers: NodeJS.Timeout[] = []
+  private timer: NodeJS.Timeout | null = null
+  private interfaceName: string | null = null
   private failureSaid = false
 
   constructor(address: string, onFailure: (why: string) => void) {
@@ -22,15 +27,35 @@ export class Announcer {
 
   start(interfaceName: string): void {
     this.stop()
+    this.interfaceName = interfaceName
     this.failureSaid = false
-    this.announce(interfaceName)
-    for (const ms of firstMs.slice(1)) this.timers.push(setTimeout(() => this.announce(interfaceName), ms).unref())
-    this.timers.push(setInterval(() => this.announce(interfaceName), thenEveryMs).unref())
+    this.again()
+  }
+
+  /** Announces at once, and a few times more, when that has been begun. */
+  again(): void {
+    if (this.interfaceName === null) return
+    this.announce(this.interfaceName)
+    this.plan(0)
   }
 
   stop(): void {
-    for (const timer of this.timers) clearTimeout(timer)
-    this.timers = []
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+    this.interfaceName = null
+  }
+
+  private plan(round: number): void {
+    this.wait(pausesMs[Math.min(round, pausesMs.length - 1)] ?? 0, () => {
+      if (this.interfaceName !== null) this.announce(this.interfaceName)
+      this.plan(round + 1)
+    })
+  }
+
+  private wait(ms: number, task: () => void): void {
+    if (this.timer !== null) clearTimeout(this.timer)
+    const due = monotonicMs() + ms
+    this.timer = setTimeout(() => (monotonicMs() - due > lateMs ? this.wait(afterPauseMs, task) : task()), ms).unref()
   }
 
   private announce(interfaceName: string): void {

@@ -9,6 +9,8 @@ export interface VirtualAddress {
   held(): Promise<boolean>
   /** Puts it on the interface and begins to announce it. Harmless when it is held. @throws HandoffError ADDRESS_NO_INTERFACE, ADDRESS_NOT_CLAIMED */
   claim(): Promise<void>
+  /** Tells the network once more that it is here, if it is. */
+  announce(): void
   /** Stops announcing and takes it off. Harmless when it is not held. @throws HandoffError ADDRESS_NOT_RELEASED */
   release(): Promise<void>
 }
@@ -37,6 +39,7 @@ function rememberedAddress(): VirtualAddress {
     release: async () => {
       held = false
     },
+    announce: () => {},
   }
 }
 
@@ -87,6 +90,10 @@ class InterfaceAddress implements VirtualAddress {
     if (code !== 0) return stderr || `ip ended with ${code}`
     if (!six) this.announcer.start(interfaceName)
     return null
+  }
+
+  announce(): void {
+    this.announcer.again()
   }
 
   async release(): Promise<void> {

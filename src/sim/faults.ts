@@ -51,7 +51,7 @@ export function endFaults(world: World): void {
     const processes: ProcessName[] = ['guardian', 'agent', 'postgres']
     while (processes.some((process) => node.isFrozen(process))) node.thaw(processes)
     node.disk.latency = 1
-    if (node.disk.hungUntil > world.queue.now) healDisk(world, node)
+    healDisk(world, node)
     world.killAfter.delete(node.id)
     world.startAgent(node)
     setPaused(world, node, false)

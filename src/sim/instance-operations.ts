@@ -142,12 +142,9 @@ function start(operation: Operation, what: string, then: () => void): void {
   instance.incarnation++
   instance.failure = null
   operation.world.note(instance.node, `${instance.group} starts as ${what}`)
-  const hung = Math.max(0, instance.node.disk.hungUntil - operation.world.queue.now)
   let ready = false
   const { incarnation } = instance
-  instance.later(operation.between(30, 250) + hung, () => {
-    ready = true
-  })
+  instance.later(operation.between(30, 250), () => operation.world.diskWrite(instance, () => (ready = true)))
   operation.until(() => (instance.incarnation !== incarnation ? 'ended while it was starting' : ready), then, 60_000)
 }
 
@@ -181,7 +178,7 @@ function setSynchronous(operation: Operation, action: Extract<InstanceAction, { 
   operation.onPrimary(operation.between(0.5, 3), () => {
     if (instance.epoch !== action.epoch) return operation.fail(`runs with epoch ${instance.epoch}`)
     const slow = world.random.chance(0.08) ? operation.between(200, 3000) : 0
-    const hung = Math.max(0, instance.node.disk.hungUntil - world.queue.now)
+    const hung = Math.min(5000, Math.max(0, instance.node.disk.hungUntil - world.queue.now))
     instance.changeSynchronous(action.nodes, operation.between(2, 40) + slow + hung)
     const { incarnation } = instance
     operation.until(

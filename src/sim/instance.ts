@@ -100,7 +100,7 @@ export class SimInstance {
         configured: this.coming ?? this.inForce,
         synchronousSince: lsnOf(this.synchronousSince),
         tailLsn: this.tail === null ? null : lsnOf(this.tail),
-        currentLsn: lsnOf(this.log.length),
+        currentLsn: lsnOf(this.flushed),
         timeline: this.timeline,
         standbys: [...this.standbys].map(([node, row]) => ({ node, streaming: row.streaming, flushLsn: lsnOf(row.flush) })),
         quiesced: this.quiesced === null ? null : { target: this.quiesced.target, lsn: lsnOf(this.quiesced.position) },

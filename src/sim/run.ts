@@ -1,4 +1,5 @@
 import { endFaults, planAmbushes, planFaults } from './faults.ts'
+import { canSufferLasting, sufferLasting } from './lasting.ts'
 import { Random } from './random.ts'
 import { Violation } from './trace.ts'
 import { World } from './world.ts'
@@ -6,6 +7,8 @@ import { World } from './world.ts'
 /** How long the groups may take to be whole again once faults have ended (invariant 4). */
 export const convergenceBoundMs = 30_000
 const faultsFromMs = 3000
+/** Every so manieth seed has a single fault that stays, and demands service while it does. */
+const lastingEvery = 5
 
 export interface SeedResult {
   readonly seed: number
@@ -25,13 +28,19 @@ export interface SeedResult {
 export function runSeed(seed: number, traceKeep: number): SeedResult {
   const world = new World({ seed, traceKeep })
   const random = new Random(seed ^ 0x5bd1e995)
+  const one = seed % lastingEvery === 0 && canSufferLasting(world)
   const faultsUntil = faultsFromMs + random.between(4000, 15_000)
-  planFaults(world, random, faultsFromMs, faultsUntil)
-  planAmbushes(world, random, faultsFromMs, faultsUntil)
+  if (!one) {
+    planFaults(world, random, faultsFromMs, faultsUntil)
+    planAmbushes(world, random, faultsFromMs, faultsUntil)
+  }
   let failure: SeedResult['failure'] = null
   let convergedMs = 0
   try {
-    while (world.queue.step(faultsUntil));
+    if (one) {
+      converge(world, 0)
+      sufferLasting(world, random, world.queue.now + random.between(500, 2000))
+    } else while (world.queue.step(faultsUntil));
     // What is still on its way when faults end is cut short by them.
     endFaults(world)
     const from = world.queue.now

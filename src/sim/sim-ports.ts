@@ -54,7 +54,10 @@ export function simPorts(agent: SimAgent): Ports {
       const slow = node.disk.hungUntil > world.queue.now ? 200 : node.disk.latency
       agent.later(random.between(0.5, 3) + slow, () => {
         const instance = world.instance(node.id, group)
-        if (instance !== undefined) agent.input({ kind: 'instance', group, state: instance.state(), asOf })
+        if (instance === undefined) return
+        // A process that is there but does not run does not answer.
+        if (instance.running === 'none') agent.input({ kind: 'instance', group, state: instance.state(), asOf })
+        else node.when('postgres', () => agent.alive && agent.input({ kind: 'instance', group, state: instance.state(), asOf }))
       })
     },
     publish: (payload) => {

@@ -344,7 +344,7 @@ export class World {
   diskWrite(instance: SimInstance, done: () => void): void {
     const { disk } = instance.node
     const hung = disk.hungUntil - this.queue.now
-    if (hung > 0) return instance.later(hung + 0.1, () => this.diskWrite(instance, done))
+    if (hung > 0) return instance.later(Math.min(hung, 100) + 0.1, () => this.diskWrite(instance, done))
     instance.later(disk.latency * (0.5 + this.random.next()), () => (disk.hungUntil > this.queue.now ? this.diskWrite(instance, done) : done()))
   }
 
@@ -407,6 +407,7 @@ function nodeConfig(role: NodeRole, index: number): NodeConfig {
     role,
     identity: `identity-${id}`,
     addresses: { private: `10.1.0.${index + 1}`, public: `10.2.0.${index + 1}` },
+    clientNetworks: ['public'],
     heartbeatPort: 7400,
     replicationHost: `10.1.0.${index + 1}`,
     paused: false,

@@ -32,13 +32,24 @@ export interface TransactionIdentity {
 }
 
 /**
- * Names one attempt to give us a message. A retry inside, after a failover, uses the same key, so it is exact. A client that
- * gives a message again after a lost reply is a new transaction (SMTP is at-least-once), unless it named the message with ENVID.
- * The content is part of the key, because an ENVID is the client's word.
+ * Names one message given to us, so that giving it again stores it once. SMTP is at-least-once: a client whose 250 was lost, in a
+ * failover above all, gives the same bytes again. They are the same message when they carry a Message-ID (RFC 5322 §3.6.4: unique
+ * for one version of one message) or were named with ENVID; other bytes count as another message with each transaction.
+ * The content is always part of the key, because names are the client's word.
  */
 export function deliveryKey(identity: TransactionIdentity): string {
   const hash = createHash('sha256')
-  const name = identity.envid === undefined ? ['transaction', identity.sessionId, String(identity.transaction)] : ['envid', identity.envid]
+  const name =
+    identity.envid !== undefined
+      ? ['envid', identity.envid]
+      : hasMessageId(identity.content)
+        ? ['message-id']
+        : ['transaction', identity.sessionId, String(identity.transaction)]
   for (const part of [...name, identity.from]) hash.update(`${Buffer.byteLength(part)}:${part}`)
   return hash.update(identity.content).digest('hex')
+}
+
+function hasMessageId(content: Buffer): boolean {
+  const end = content.indexOf('\r\n\r\n')
+  return /^message-id:[ \t]*<?[^\s<>]/im.test(content.toString('latin1', 0, end === -1 ? content.length : end))
 }

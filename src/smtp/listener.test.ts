@@ -166,18 +166,25 @@ test('LMTP answers per recipient', async () => {
   expect(after).toMatch(/\(id [0-9a-f]{8}\)/)
 })
 
-test('ENVID names the message: given again it has the same key, without it another', async () => {
+test('ENVID or Message-ID names the message: given again it has the same key, without either another', async () => {
   const rig = await start({ role: 'lmtp' })
-  const give = async (mail: string) => {
+  const give = async (mail: string, header = 'x: y') => {
     const client = await greeted(rig.port, 'LHLO client')
     await client.say(`${mail}\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n`, '354')
-    await client.say('x: y\r\n\r\nz\r\n.\r\n')
+    await client.say(`${header}\r\n\r\nz\r\n.\r\n`)
   }
   for (const mail of ['MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m1', 'MAIL FROM:<a@b.c> ENVID=m2', 'MAIL FROM:<a@b.c>', 'MAIL FROM:<a@b.c>'])
     await give(mail)
   const keys = rig.accepted.map((request) => request.deliveryKey)
   expect(keys[0]).toBe(keys[1])
   expect(new Set(keys).size).toBe(4)
+  rig.accepted.length = 0
+  for (const header of ['Message-ID: <1@x>', 'Message-ID: <1@x>', 'Message-ID: <2@x>', 'Subject: s\r\nMessage-ID: <1@x>', 'x: y\r\n\r\nMessage-ID: <1@x>'])
+    await give('MAIL FROM:<a@b.c>', header)
+  await give('MAIL FROM:<a@b.c>', 'x: y\r\n\r\nMessage-ID: <1@x>')
+  const named = rig.accepted.map((request) => request.deliveryKey)
+  expect(named[0]).toBe(named[1])
+  expect(new Set(named).size).toBe(5)
 })
 
 test('a client that vanishes inside DATA has given nothing', async () => {

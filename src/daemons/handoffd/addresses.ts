@@ -30,6 +30,11 @@ export class Addresses {
     return this.byGroup.get(group) ?? []
   }
 
+  /** A node that is back may have told the network that it has them, or have answered for them. */
+  announceAll(): void {
+    for (const addresses of this.byGroup.values()) for (const address of addresses) address.announce()
+  }
+
   async perform(action: AddressAction): Promise<Outcome> {
     const addresses = this.of(action.group)
     await Promise.all(addresses.map((address) => (action.kind === 'claim' ? address.claim() : address.release())))

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { adminApi } from '../../admin/api.ts'
 import { ClusterAdmin, type DatabaseConfig } from '../../admin/cluster-admin.ts'
-import { type NodeConfig, nodeId } from '../../cluster/node.ts'
+import { type NodeConfig, type NodeId, nodeId } from '../../cluster/node.ts'
 import type { Config } from '../../config/config.ts'
 import { copyDirectory, etcdDirectory, guardianSocket, handoffdSocket, logDirectory, mountsSocket } from '../../config/paths.ts'
 import { HandoffError } from '../../errors.ts'
@@ -53,6 +53,7 @@ export class Daemon {
   private readonly session: Session
   private readonly copies: Copies
   private readonly addresses: Addresses
+  private silentPeers: readonly NodeId[] = []
   private readonly services: Services
   private readonly events: EventLog
   private readonly refusals = new Map<string, string>()
@@ -138,7 +139,14 @@ export class Daemon {
     })
     this.guardian = guardian
     this.log.info({ how }, 'guardian')
-    guardian.onReport((reports) => this.input({ kind: 'peers', reports }))
+    guardian.onReport((reports) => {
+      this.input({ kind: 'peers', reports })
+      const silent = reports.filter((report) => report.silent).map((report) => report.node)
+      const back = this.silentPeers.some((node) => !silent.includes(node))
+      // After a pause of its own this node may have been taken over from: then the last word is the other's.
+      if (back && (this.supervisor.view().sessionDeadline ?? 0) > monotonicMs()) this.addresses.announceAll()
+      this.silentPeers = silent
+    })
     guardian.onEnforced((enforcement) =>
       this.events.tell({
         level: 'error',

@@ -30,6 +30,7 @@ export async function registerNode(store: KeyedStore, config: Config, identity: 
       role: config.role,
       identity,
       addresses,
+      clientNetworks: config.networks.filter((network) => network.role !== 'private').map((network) => network.name),
       heartbeatPort: config.heartbeat.port,
       replicationHost: (config.networks.find((network) => network.role === 'private') ?? config.networks[0])?.address ?? '127.0.0.1',
       paused: former?.paused ?? false,
