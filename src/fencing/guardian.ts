@@ -225,7 +225,7 @@ export class Guardian {
   }
 
   private async finish(group: Expired, began: number, kills: Kills): Promise<void> {
-    for (let round = 0; ; round += 1) {
+    for (;;) {
       const [addresses, dead] = await Promise.all([removeAddresses(group.addresses), gone(kills.killed, killedWithinMs)])
       const failed = [...kills.failed, ...addresses.failed, ...(dead ? [] : ['a killed process is still there'])]
       // handoffd tells all deadlines again whenever one changes; what is down already is looked at and nothing is said.

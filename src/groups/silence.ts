@@ -40,10 +40,14 @@ export function silenceOf(view: View, owner: NodeId): Silence {
   return { majority: own?.silent === true && selfVotes && agreeing.length * 2 > voters.length, voters: voters.length, agreeing, evidence }
 }
 
-/** Are so many voters silent here that they may be a majority among themselves, which takes over from this node that they do not hear? */
+/** A voter not heard for so long may be about to be silent, too: a cut is noticed for one peer a little before the others. */
+const surelyHeardMs = 250
+
+/** Are so many voters unheard here that they may be a majority among themselves, which takes over from this node that they do not hear? */
 export function othersMayDecide(view: View): boolean {
   const voters = [...view.nodes.values()].filter((node) => votes(node.role))
-  return voters.filter((voter) => !heard(view, voter.id)).length * 2 > voters.length
+  const unheard = voters.filter((voter) => voter.id !== view.self && (view.peers.get(voter.id)?.silentForMs ?? Number.POSITIVE_INFINITY) > surelyHeardMs)
+  return unheard.length * 2 > voters.length
 }
 
 /** Is a peer there: heard on some network? This node itself always is. */

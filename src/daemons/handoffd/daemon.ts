@@ -22,13 +22,17 @@ import type { Store, Watch, WatchEvent } from '../../store/store.ts'
 import type { GroupDeadline, Input } from '../../supervisor/ports.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { Addresses } from './addresses.ts'
+import { assertAlone } from './alone.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { Copies } from './copies.ts'
 import { EventLog } from './event-log.ts'
+import { handOverFirst } from './hand-over-first.ts'
 import { ownIdentity } from './identity.ts'
 import { keyedStore } from './keyed-store.ts'
 import { Loop } from './loop.ts'
 import { MailboxProcess } from './mailbox-process.ts'
 import { MountsServer, mountsOf } from './mounts-server.ts'
+import { metricsText } from './metrics.ts'
 import { ports } from './ports.ts'
 import { registerNode } from './register.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
@@ -53,6 +57,8 @@ export class Daemon {
   private readonly session: Session
   private readonly copies: Copies
   private readonly addresses: Addresses
+  private readonly admin: ClusterAdmin
+  private readonly clocks = new ClockWatch((event) => this.events.tell(event))
   private silentPeers: readonly NodeId[] = []
   private readonly services: Services
   private readonly events: EventLog
@@ -82,6 +88,7 @@ export class Daemon {
     const self = nodeId(config.node)
     this.store = openStore(storeOptions(config))
     this.keyed = keyedStore(this.store, config.cluster)
+    this.admin = new ClusterAdmin(this.keyed, () => this.supervisor.view())
     this.events = new EventLog(this.keyed, self, log)
     this.session = new Session(this.store, { cluster: config.cluster, node: self, identity: this.identity, ttlMs: defaultTiming.sessionTtlMs })
     const input = (value: Input): void => this.input(value)
@@ -121,6 +128,7 @@ export class Daemon {
 
   async start(): Promise<void> {
     const { config } = this
+    await assertAlone(handoffdSocket(config.dataDirectory), config.dataDirectory)
     mkdirSync(logDirectory(config.dataDirectory), { recursive: true })
     await this.startStore()
     const { guardian, how } = await startOrAdoptGuardian({
@@ -141,6 +149,7 @@ export class Daemon {
     this.log.info({ how }, 'guardian')
     guardian.onReport((reports) => {
       this.input({ kind: 'peers', reports })
+      this.clocks.look(reports)
       const silent = reports.filter((report) => report.silent).map((report) => report.node)
       const back = this.silentPeers.some((node) => !silent.includes(node))
       // After a pause of its own this node may have been taken over from: then the last word is the other's.
@@ -201,9 +210,8 @@ export class Daemon {
   }
 
   private async serveApi(): Promise<void> {
-    const admin = new ClusterAdmin(this.keyed, () => this.supervisor.view())
     this.api = adminApi({
-      admin,
+      admin: this.admin,
       view: () => this.supervisor.view(),
       now: monotonicMs,
       cluster: () => this.cluster,
@@ -212,7 +220,7 @@ export class Daemon {
       mounted: (database) => this.databases.get(database)?.created === true,
       reseed: (group) => this.reseed(group),
       onEvent: (listener) => this.events.onEvent(listener),
-      metrics: () => metricsText(this.supervisor),
+      metrics: () => metricsText(this.supervisor.view()),
     })
     const path = handoffdSocket(this.config.dataDirectory)
     rmSync(path, { force: true })
@@ -392,9 +400,10 @@ export class Daemon {
     this.input({ kind: 'instance', group: groupId(name), state: await instance.inspect(), asOf: monotonicMs() })
   }
 
-  /** `stop`: take this node's groups down and end everything. `detach`: end this process only; the next one adopts what runs. */
+  /** `stop`: hand this node's groups over, take down what stays, and end everything. `detach`: end this process only; the next one adopts what runs. */
   async end(how: 'stop' | 'detach'): Promise<void> {
     this.log.info({ how }, 'ending')
+    if (how === 'stop') await handOverFirst({ admin: this.admin, view: () => this.supervisor.view(), log: this.log })
     this.loop.stop()
     for (const timer of this.timers) clearInterval(timer)
     this.watch?.close()
@@ -427,14 +436,4 @@ function storeOptions(config: Config): Parameters<typeof openStore>[0] {
     ...(store.user === undefined ? {} : { user: store.user }),
     ...(store.passwordFile === undefined ? {} : { passwordFile: store.passwordFile }),
   }
-}
-
-function metricsText(supervisor: Supervisor): string {
-  const view = supervisor.view()
-  const lines = ['# HELP handoff_group_epoch Epoch of the ownership record.', '# TYPE handoff_group_epoch gauge']
-  for (const group of view.groups)
-    if (group.record !== null) lines.push(`handoff_group_epoch{group="${group.config.name}",owner="${group.record.owner}"} ${group.record.epoch}`)
-  lines.push('# HELP handoff_group_in_sync Members of the in-sync set.', '# TYPE handoff_group_in_sync gauge')
-  for (const group of view.groups) if (group.record !== null) lines.push(`handoff_group_in_sync{group="${group.config.name}"} ${group.record.inSync.length}`)
-  return `${lines.join('\n')}\n`
 }
