@@ -15,7 +15,7 @@ export const ruleText: Readonly<Record<Cause, string>> = {
   'majority-silence': 'R1: a majority of voters reported the owner silent on every network for longer than the threshold',
   'session-expired': "R2: the owner's session had run out in the cluster database, so its own deadline had passed",
   'owner-released': "R3: the owner's guardian reported that it had taken the group down",
-  'instance-exited': 'the owner saw its PostgreSQL exit and handed over to a healthy in-sync copy',
+  'instance-exited': 'the owner saw its instance exit (PostgreSQL, or the mailbox service) and handed over to a healthy in-sync node',
   'is-alive-failed': "the owner's copy failed its probe and it handed over to a healthy in-sync copy",
   'clients-lost': 'the networks on which clients come had left the owner while another in-sync node had them, and it handed over',
   'cold-start': "the owner's instance was not running when its node came up; a healthy in-sync copy was",
@@ -45,7 +45,12 @@ export function successor(view: View, group: GroupView, record: OwnershipRecord,
 
 /** The owner itself writes a healthy in-sync copy into the record. Null when there is none. */
 export function handover(view: View, group: GroupView, record: OwnershipRecord, cause: Cause): Action[] | null {
-  const saw = cause === 'is-alive-failed' ? `probe failed: ${group.sick}` : `instance ${group.instance?.kind ?? 'unknown'}`
+  const saw =
+    cause === 'is-alive-failed'
+      ? `probe failed: ${group.sick}`
+      : group.instance === null
+        ? `service ${group.service?.kind ?? 'absent'}`
+        : `instance ${group.instance.kind}`
   return handOverTo(view, group, record, cause, { evidence: [{ node: view.self, saw, ageMs: 0 }], among: null })
 }
 

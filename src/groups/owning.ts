@@ -19,13 +19,19 @@ export function owning(view: View, group: GroupView, record: OwnershipRecord, no
 }
 
 function owningServer(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] {
-  const move = planned(view, group, record) ?? handoverForClients(view, group, record, now)
+  const move = planned(view, group, record) ?? handoverForClients(view, group, record, now) ?? serverElsewhere(view, group, record)
   if (move !== null) return move
   const actions: Action[] = [...claim(group), ...tendReadySet(view, group, record, now)]
   const service = group.service
   if (service?.kind === 'warm' || (service?.kind === 'serving' && service.epoch !== record.epoch))
     actions.push({ lane: 'service', kind: 'serve', group: record.group, epoch: record.epoch })
   return actions
+}
+
+/** A service that ended takes longer to start than another node's warm one takes to open its listeners. In quick succession it is started in place. */
+function serverElsewhere(view: View, group: GroupView, record: OwnershipRecord): Action[] | null {
+  if (group.service?.kind !== 'absent' || !group.served) return null
+  return recentFailovers(record, group.config, view.wallMs) < group.config.failover.threshold ? handover(view, group, record, 'instance-exited') : null
 }
 
 function owningCopy(view: View, group: GroupView, record: OwnershipRecord, instance: InstanceState, now: number): Action[] {

@@ -72,6 +72,11 @@ export class GroupState {
     this.lastPrimary = state
   }
 
+  observeService(state: ServiceState): void {
+    this.service = state
+    if (state.kind === 'serving') this.served = true
+  }
+
   /** Since when is each other copy without a walreceiver, or without having flushed what was current at the last look? */
   private followStandbys(state: Extract<InstanceState, { kind: 'primary' }>, now: number): void {
     for (const node of this.config.nodes) {
@@ -105,7 +110,7 @@ export class GroupState {
     }
     this.failures.delete(lane)
     if (outcome.state !== undefined) this.observeInstance(outcome.state, now)
-    if (outcome.service !== undefined) this.service = outcome.service
+    if (outcome.service !== undefined) this.observeService(outcome.service)
     if (outcome.addressesHeld !== undefined) this.addressesHeld = outcome.addressesHeld
     return true
   }

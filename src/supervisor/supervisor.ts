@@ -116,7 +116,7 @@ export class Supervisor {
       case 'service': {
         const group = this.groups.get(input.group)
         if (group === undefined) this.early.push(input)
-        else if (!group.running.has('service')) group.service = input.state
+        else if (!group.running.has('service')) group.observeService(input.state)
         return
       }
       case 'addresses': {

@@ -197,7 +197,7 @@ export class Daemon {
   }
 
   private async startMailbox(): Promise<void> {
-    this.mounts = new MountsServer(mountsSocket(this.config.dataDirectory))
+    this.mounts = new MountsServer(mountsSocket(this.config.dataDirectory), () => this.loop.poke())
     this.mailbox = new MailboxProcess(this.config, (code) =>
       this.events.tell({
         level: 'warning',
@@ -293,8 +293,10 @@ export class Daemon {
       if (group.instance?.kind === 'primary' && group.instance.gate === 'open' && isServing(view, group)) this.createDatabases(group.config.name)
       if (group.service?.kind === 'absent' && this.mounts?.connected === true)
         this.input({ kind: 'service', group: group.config.name, state: { kind: 'warm' } })
-      if (group.service !== null && group.service.kind !== 'absent' && this.mounts?.connected !== true)
+      if (group.service !== null && group.service.kind !== 'absent' && this.mounts?.connected !== true) {
+        this.services.forget(group.config.name)
         this.input({ kind: 'service', group: group.config.name, state: { kind: 'absent' } })
+      }
     }
     this.tellMounts()
   }

@@ -10,7 +10,8 @@ export class MountsServer {
   private readonly clients = new Set<Socket>()
   private line = `${JSON.stringify(noMounts)}\n`
 
-  constructor(path: string) {
+  /** @param changed called when a mailbox service has come or gone */
+  constructor(path: string, changed: () => void) {
     try {
       unlinkSync(path)
     } catch {
@@ -18,7 +19,11 @@ export class MountsServer {
     }
     this.server = createServer((socket) => {
       this.clients.add(socket)
-      socket.on('close', () => this.clients.delete(socket))
+      changed()
+      socket.on('close', () => {
+        this.clients.delete(socket)
+        changed()
+      })
       socket.on('error', () => socket.destroy())
       socket.write(this.line)
     })

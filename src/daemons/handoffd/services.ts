@@ -11,6 +11,11 @@ export class Services {
     this.changed = changed
   }
 
+  /** The mailbox service is gone: the next one opens nothing before it is told anew. */
+  forget(group: string): void {
+    this.serving.delete(group)
+  }
+
   /** Done when the mailbox service has been told: it opens its prepared listeners within milliseconds, and closes them politely by itself. */
   async perform(action: ServiceAction): Promise<Outcome> {
     if (action.kind === 'serve') this.serving.set(action.group, action.epoch)
