@@ -1,9 +1,10 @@
+import { mayFailOver } from './failover-limit.ts'
 import type { NodeId } from '../cluster/node.ts'
 import { formatLsn, parseLsn } from '../replication/lsn.ts'
 import type { Action } from './action.ts'
 import type { DecisionRecord, Evidence } from './decision.ts'
 import { lostClients } from './client-network.ts'
-import { type Cause, type OperatorRequest, type OwnershipRecord, recentFailovers, withOwner } from './ownership.ts'
+import { type Cause, type OperatorRequest, type OwnershipRecord, withOwner } from './ownership.ts'
 import { heard } from './silence.ts'
 import type { GroupView, View } from './view.ts'
 
@@ -29,6 +30,7 @@ export function objection(view: View, group: GroupView, record: OwnershipRecord,
   if (view.nodes.get(node)?.paused === true) return 'paused'
   if (!record.inSync.includes(node)) return 'not in the in-sync set: it may lack acknowledged commits'
   if (!heard(view, node)) return 'silent'
+  if (!view.sessions.has(node)) return 'has no session in the cluster database: it could not begin to serve'
   const report = view.peers.get(node)
   if (node !== view.self && (report === undefined || report.agentAgeMs === null || report.agentAgeMs > 1000)) return 'its cluster service does not answer'
   const copy = report?.payload?.copies.find((candidate) => candidate.group === record.group)
@@ -56,7 +58,7 @@ export function handover(view: View, group: GroupView, record: OwnershipRecord, 
 
 /** An owner whose clients cannot reach it any more hands over to an in-sync node that they can reach. Null when all is well or there is none. */
 export function handoverForClients(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] | null {
-  if (recentFailovers(record, group.config, view.wallMs) >= group.config.failover.threshold) return null
+  if (!mayFailOver(view, group, record)) return null
   const lost = lostClients(view, group, now)
   return lost === null ? null : handOverTo(view, group, record, 'clients-lost', { evidence: lost.evidence, among: lost.reachable })
 }

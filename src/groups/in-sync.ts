@@ -48,17 +48,15 @@ export function tendReadySet(view: View, group: GroupView, record: OwnershipReco
     if (!record.inSync.includes(node) && !mayGrow(view, now)) return false
     const copy = view.peers.get(node)?.payload?.copies.find((candidate) => candidate.group === record.group)
     // A node that is heard but whose cluster service is away for a moment keeps its place: it cannot take over, nor can it be hurt.
-    return heard(view, node) && (copy === undefined ? record.inSync.includes(node) : copy.ready)
+    if (!heard(view, node)) return record.inSync.includes(node) && waitsAlone(view, node)
+    return copy === undefined ? record.inSync.includes(node) : copy.ready
   })
   return sameSet(ready, record.inSync) ? [] : [swap(group, { ...record, inSync: ready }, `nodes ready to serve: ${ready.join(', ')}`)]
 }
 
 /** Why an in-sync copy must leave the set before anything more can be acknowledged, or null. */
 function dropReason(view: View, group: GroupView, node: NodeId, now: number): string | null {
-  if (!heard(view, node)) {
-    const alone = othersMayDecide(view) && (view.peers.get(node)?.silentForMs ?? 0) < view.timing.dropWhenAloneAfterMs
-    return alone ? null : 'silent'
-  }
+  if (!heard(view, node)) return waitsAlone(view, node) ? null : 'silent'
   const copy = view.peers.get(node)?.payload?.copies.find((candidate) => candidate.group === group.config.name)
   if (copy !== undefined && copy.state !== 'standby' && copy.epochSeen === group.record?.epoch) return `its copy is ${copy.state}`
   const disconnected = group.disconnectedSince.get(node)
@@ -67,6 +65,12 @@ function dropReason(view: View, group: GroupView, node: NodeId, now: number): st
   if (stalled !== undefined && now - stalled >= view.timing.dropStalledAfterMs) return `has not flushed for ${Math.round(now - stalled)} ms`
   return null
 }
+
+/**
+ * A silent node keeps its place for a while when a majority of voters may be with it: they have the clients then, and it is to
+ * take over. A change that drops it could still get out where only the way in is cut.
+ */
+const waitsAlone = (view: View, node: NodeId): boolean => othersMayDecide(view) && (view.peers.get(node)?.silentForMs ?? 0) < view.timing.dropWhenAloneAfterMs
 
 /** The next copy to wait for: streaming from here, nearly caught up, and not dropped a moment ago. One at a time. */
 function joining(view: View, group: GroupView, record: OwnershipRecord, instance: Primary, now: number): NodeId | null {

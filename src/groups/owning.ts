@@ -1,10 +1,11 @@
+import { mayFailOver } from './failover-limit.ts'
 import type { NodeId } from '../cluster/node.ts'
 import type { InstanceState } from '../replication/instance.ts'
 import type { Action } from './action.ts'
 import { serveUntil } from './deadline.ts'
 import { handover, handoverForClients } from './handover.ts'
 import { tendReadySet, tendSynchronousSet } from './in-sync.ts'
-import { type OwnershipRecord, recentFailovers } from './ownership.ts'
+import type { OwnershipRecord } from './ownership.ts'
 import { planned } from './planned.ts'
 import { claim, others, swap, takeDown } from './small-actions.ts'
 import type { GroupView, View } from './view.ts'
@@ -31,7 +32,7 @@ function owningServer(view: View, group: GroupView, record: OwnershipRecord, now
 /** A service that ended takes longer to start than another node's warm one takes to open its listeners. In quick succession it is started in place. */
 function serverElsewhere(view: View, group: GroupView, record: OwnershipRecord): Action[] | null {
   if (group.service?.kind !== 'absent' || !group.served) return null
-  return recentFailovers(record, group.config, view.wallMs) < group.config.failover.threshold ? handover(view, group, record, 'instance-exited') : null
+  return mayFailOver(view, group, record) ? handover(view, group, record, 'instance-exited') : null
 }
 
 function owningCopy(view: View, group: GroupView, record: OwnershipRecord, instance: InstanceState, now: number): Action[] {
@@ -41,7 +42,7 @@ function owningCopy(view: View, group: GroupView, record: OwnershipRecord, insta
     case 'absent':
       // Only a group that was never initialised may be made from nothing: an empty directory of a group with data is a lost copy.
       if (record.systemId === null) return [{ lane: 'instance', kind: 'initialize', group: record.group, epoch: record.epoch }]
-      return handover(view, group, record, 'instance-exited') ?? []
+      return handOverUnlessTooOften(view, group, record)
     case 'stopped':
       return restartOrHandOver(view, group, record, instance)
     case 'standby':
@@ -55,19 +56,24 @@ function owningCopy(view: View, group: GroupView, record: OwnershipRecord, insta
 
 /** A crashed active copy is not waited for: a healthy in-sync copy takes over at once; a restart in place is for when there is none. */
 function restartOrHandOver(view: View, group: GroupView, record: OwnershipRecord, instance: Extract<InstanceState, { kind: 'stopped' }>): Action[] {
-  if (group.pendingRecord !== null) return []
-  const cause = group.served ? 'instance-exited' : 'cold-start'
-  if (group.served && recentFailovers(record, group.config, view.wallMs) >= group.config.failover.threshold) return fail(group, record, cause)
-  const over = handover(view, group, record, cause)
-  if (over !== null) return over
+  const over = handOverUnlessTooOften(view, group, record)
+  if (over.length > 0 || group.pendingRecord !== null) return over
   if (!instance.wasPrimary) return [{ lane: 'instance', kind: 'startStandby', group: record.group, upstream: view.self }]
   return [...claim(group), { lane: 'instance', kind: 'startPrimary', group: record.group, epoch: record.epoch, synchronous: others(record, view.self) }]
+}
+
+/** Empty when no other copy can take the group now, or a change is under way. */
+function handOverUnlessTooOften(view: View, group: GroupView, record: OwnershipRecord): Action[] {
+  if (group.pendingRecord !== null) return []
+  const cause = group.served ? 'instance-exited' : 'cold-start'
+  if (group.served && !mayFailOver(view, group, record)) return fail(group, record, cause)
+  return handover(view, group, record, cause) ?? []
 }
 
 function servingCopy(view: View, group: GroupView, record: OwnershipRecord, instance: Extract<InstanceState, { kind: 'primary' }>, now: number): Action[] {
   if (record.systemId === null) return [swap(group, { ...record, systemId: instance.systemId }, 'the instance is initialised')]
   if (group.sick !== null) {
-    const over = recentFailovers(record, group.config, view.wallMs) < group.config.failover.threshold ? handover(view, group, record, 'is-alive-failed') : null
+    const over = mayFailOver(view, group, record) ? handover(view, group, record, 'is-alive-failed') : null
     if (over !== null) return over
   }
   const elsewhere = handoverForClients(view, group, record, now)

@@ -1,8 +1,9 @@
+import { mayFailOver } from './failover-limit.ts'
 import { parseLsn } from '../replication/lsn.ts'
 import type { Action } from './action.ts'
 import type { Evidence } from './decision.ts'
 import { changeOwner, objection } from './handover.ts'
-import { type Cause, type OwnershipRecord, recentFailovers } from './ownership.ts'
+import type { Cause, OwnershipRecord } from './ownership.ts'
 import { promises } from './promise.ts'
 import { silenceOf } from './silence.ts'
 import type { GroupView, View } from './view.ts'
@@ -15,7 +16,7 @@ export function takeover(view: View, group: GroupView, record: OwnershipRecord, 
   if (record.state !== 'online' || group.pendingRecord !== null || !eligible(view, group, record, now)) return []
   const rule = firedRule(view, record)
   if (rule === null) return []
-  if (recentFailovers(record, group.config, view.wallMs) >= group.config.failover.threshold) return [parked(group, record, rule.cause)]
+  if (!mayFailOver(view, group, record)) return [parked(group, record, rule.cause)]
   return [
     changeOwner(view, group, record, {
       to: view.self,
@@ -62,7 +63,7 @@ function firedRule(view: View, record: OwnershipRecord): FiredRule | null {
   const owner = view.peers.get(record.owner)
   const silence = silenceOf(view, record.owner)
   if (silence.majority) return { cause: 'majority-silence', evidence: silence.evidence }
-  if (owner !== undefined && owner.released.some((entry) => entry.group === record.group && entry.epoch === record.epoch))
+  if (owner?.released.some((entry) => entry.group === record.group && entry.epoch === record.epoch))
     return {
       cause: 'owner-released',
       evidence: [{ node: record.owner, saw: `guardian took ${record.group} down in epoch ${record.epoch}`, ageMs: Math.round(owner.silentForMs) }],

@@ -44,9 +44,11 @@ export function endFaults(world: World): void {
   world.note(null, '** faults end')
   world.network.heal()
   world.store.slow = 0
+  world.store.stopped = false
   for (const node of world.nodes) {
     while (world.publicCuts(node) > 0) world.cutPublic(node, -1)
     world.storeCut[node.index] = 0
+    world.storeDeaf[node.index] = 0
     world.powerOn(node)
     const processes: ProcessName[] = ['guardian', 'agent', 'postgres']
     while (processes.some((process) => node.isFrozen(process))) node.thaw(processes)

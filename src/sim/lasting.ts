@@ -34,7 +34,7 @@ const lasting: Readonly<Record<string, LastingFault>> = {
   'owner cut off on the public network': ({ world, owner }) => cutNode(world, owner, [1], 'both'),
   'owner hears nothing': ({ world, owner }) => {
     cutNode(world, owner, [0, 1], 'in')
-    cutStore(world, owner)
+    world.storeDeaf[owner.index] = 1
   },
   'owner is not heard': ({ world, owner }) => {
     cutNode(world, owner, [0, 1], 'out')
@@ -45,7 +45,9 @@ const lasting: Readonly<Record<string, LastingFault>> = {
   'owner and bystander cut apart': ({ world, owner, bystander }) => cutPair(world, owner, bystander, [0, 1]),
   'owner without the store': ({ world, owner }) => cutStore(world, owner),
   'passive without the store': ({ world, passive }) => cutStore(world, passive),
-  'store stopped': ({ world }) => void world.store.down++,
+  'store stopped': ({ world }) => {
+    world.store.stopped = true
+  },
   'owner frozen': ({ owner }) => owner.freeze(['guardian', 'agent', 'postgres']),
   'agent of the owner killed': ({ world, owner }) => world.killAgent(owner),
   'agent of the owner frozen': ({ owner }) => owner.freeze(['agent']),

@@ -37,6 +37,10 @@ export class SimNetwork {
   }
 
   /** Can a request and its answer pass on some network? */
+  any(from: number, to: number): boolean {
+    return this.names.some((_, network) => this.up(network, from, to))
+  }
+
   anyBothWays(left: number, right: number): boolean {
     return this.names.some((_, network) => this.up(network, left, right) && this.up(network, right, left))
   }

@@ -35,10 +35,11 @@ export class StoreSession {
     this.watching = null
   }
 
-  private call<T>(timeoutMs: number, apply: () => T, done: (value: T | 'unknown') => void): void {
+  /** `unsent`: surely never carried out. */
+  private call<T>(timeoutMs: number, apply: () => T, done: (value: T | 'unknown' | 'unsent') => void): void {
     const { agent } = this
     agent.world.store.call(agent.node.index, timeoutMs, apply, (answer) => {
-      agent.later(0, () => done(answer.kind === 'answer' ? answer.value : 'unknown'))
+      agent.later(0, () => done(answer.kind === 'answer' ? answer.value : answer.kind))
     })
   }
 
@@ -66,7 +67,7 @@ export class StoreSession {
           }
         },
         (result) => {
-          if (result === 'unknown') return failed('the cluster database did not answer')
+          if (result === 'unknown' || result === 'unsent') return failed('the cluster database did not answer')
           if (result.revision === null) return failed('the session has changed meanwhile')
           this.lease = result.lease
           this.sessionRevision = result.revision
@@ -77,13 +78,13 @@ export class StoreSession {
       return this.call(
         renewTimeoutMs,
         () => store.entries.get(key)?.modRevision ?? 0,
-        (found) => (found === 'unknown' ? failed('the cluster database did not answer') : create(found)),
+        (found) => (found === 'unknown' || found === 'unsent' ? failed('the cluster database did not answer') : create(found)),
       )
     this.call(
       renewTimeoutMs,
       () => store.keepAlive(this.lease),
       (alive) => {
-        if (alive === 'unknown') return failed('the cluster database did not answer')
+        if (alive === 'unknown' || alive === 'unsent') return failed('the cluster database did not answer')
         if (alive) return renewed()
         this.lease = 0
         failed('the session had run out')
@@ -115,7 +116,7 @@ export class StoreSession {
     }
     this.call(callTimeoutMs, apply, (puts) => {
       this.connecting = false
-      if (puts === 'unknown' || !agent.alive) {
+      if (puts === 'unknown' || puts === 'unsent' || !agent.alive) {
         this.end()
         this.connection++
         return agent.later(200, () => this.follow())
@@ -183,8 +184,9 @@ export class StoreSession {
       () => store.apply({ by: agent.node.id, compares, puts, deletes }),
       (result) => {
         agent.wake(0.05)
-        if (result === 'unknown') done({ ok: false, code: 'STORE_UNKNOWN', message: 'the cluster database did not answer', unknown: true })
-        else if (result === null) done({ ok: false, code: 'STORE_COMPARE', message: 'the record has changed' })
+        if (result === 'unsent') done({ ok: false, code: 'STORE_UNREACHABLE', message: 'no endpoint could be reached' })
+        else if (result === 'unknown') done({ ok: false, code: 'STORE_UNKNOWN', message: 'the cluster database did not answer', unknown: true })
+        else if (result === null) done({ ok: false, code: 'STORE_COMPARE', message: 'the record has changed', compared: true })
         else done({ ok: true, revision: BigInt(result) })
       },
     )
@@ -198,7 +200,7 @@ export class StoreSession {
       () => agent.world.store.entries.get(key),
       (entry) => {
         agent.wake(0.05)
-        if (entry === 'unknown' || entry === undefined) return done(false)
+        if (entry === 'unknown' || entry === 'unsent' || entry === undefined) return done(false)
         agent.input({ kind: 'store', reset: false, puts: [{ key, value: entry.value, modRevision: BigInt(entry.modRevision) }], deletes: [] })
         done(true)
       },

@@ -22,11 +22,14 @@ export interface Transaction {
   readonly deletes: readonly string[]
 }
 
-export type Answer<T> = { readonly kind: 'answer'; readonly value: T } | { readonly kind: 'unknown' }
+export type Answer<T> = { readonly kind: 'answer'; readonly value: T } | { readonly kind: 'unknown' | 'unsent' }
 
 /** How the world reaches the store from a node at this moment, and how long that takes. */
 export interface StorePath {
+  /** Both ways: the answer comes back, too. */
   reachable(from: number): boolean
+  /** The request gets there. */
+  hears(from: number): boolean
 }
 
 interface Entry {
@@ -40,13 +43,18 @@ interface Lease {
   readonly ttl: number
 }
 
+const deafMs = 1500
+
 /**
  * The cluster database: linearizable, with revisions, leases and watches. A call that times out has an unknown outcome: it was
  * lost, or it was applied and the answer was lost, or it is applied later. Leases run by the store's clock.
  */
 export class SimStore {
   revision = 1
+  /** Outages under way that end by themselves. */
   down = 0
+  /** Stopped until somebody starts it. */
+  stopped = false
   slow = 0
   readonly entries = new Map<string, Entry>()
   readonly watchers = new Set<(event: StoreEvent) => void>()
@@ -54,6 +62,7 @@ export class SimStore {
   onCommit: (transaction: Transaction | null, events: readonly StoreEvent[], before: (key: string) => string | undefined) => void = () => undefined
   private readonly leases = new Map<number, Lease>()
   private nextLease = 1
+  private readonly answeredAt = new Map<number, number>()
   private readonly queue: EventQueue
   private readonly random: Random
   private readonly path: StorePath
@@ -65,7 +74,20 @@ export class SimStore {
   }
 
   available(from: number): boolean {
-    return this.down === 0 && this.path.reachable(from)
+    return this.working && this.path.reachable(from)
+  }
+
+  private get working(): boolean {
+    return this.down === 0 && !this.stopped
+  }
+
+  /** Where only the answers are cut off, what a connection still takes gets there for a while: without acknowledgements its window fills. */
+  private takes(from: number): boolean {
+    if (this.available(from)) {
+      this.answeredAt.set(from, this.queue.now)
+      return true
+    }
+    return this.working && this.path.hears(from) && this.queue.now - (this.answeredAt.get(from) ?? 0) < deafMs && this.random.chance(0.5)
   }
 
   /** One request and its answer. `apply` runs at the store at one instant. */
@@ -76,11 +98,13 @@ export class SimStore {
       answered = true
       done(answer)
     }
-    this.queue.after(timeoutMs, () => finish({ kind: 'unknown' }))
+    const unsent = !this.available(from) && this.random.chance(0.3)
+    this.queue.after(timeoutMs, () => finish({ kind: unsent ? 'unsent' : 'unknown' }))
+    if (unsent) return
     // A request may lie in a buffer through a cut and be carried out long after its sender has given it up.
     const stuck = this.random.chance(0.3) ? this.random.between(100, 3000) : 0
     const attempt = (last: boolean): void => {
-      if (!this.available(from)) {
+      if (!this.takes(from)) {
         if (!last && stuck > 0) this.queue.after(stuck, () => attempt(true))
         return
       }
@@ -148,7 +172,7 @@ export class SimStore {
     this.queue.at(lease.expiresAt, () => {
       if (lease.expiresAt > this.queue.now) return this.expireLater(id)
       // Without a leader nothing expires.
-      if (this.down > 0) {
+      if (!this.working) {
         lease.expiresAt = this.queue.now + 20
         return this.expireLater(id)
       }

@@ -68,6 +68,8 @@ export class World {
   private readonly records = new Map<GroupId, OwnershipRecord>()
   private readonly publicCut: number[]
   readonly storeCut: number[]
+  /** Nodes that the store's answers do not reach. */
+  readonly storeDeaf: number[]
   private readonly readTo = new Map<SimInstance, { incarnation: number; position: number }>()
   /** Node whose agent dies after so many more port calls, in the middle of a step. */
   readonly killAfter = new Map<NodeId, number>()
@@ -95,6 +97,7 @@ export class World {
     )
     this.publicCut = this.nodes.map(() => 0)
     this.storeCut = this.nodes.map(() => 0)
+    this.storeDeaf = this.nodes.map(() => 0)
     const failover = { threshold: seed.pick([1, 2, 3, 10, 10, 10]), periodMs: 6 * 3600 * 1000 }
     this.groups = topology.groups.map((group, index) => ({
       name: groupId(`${group.kind === 'server' ? 'srv' : 'sg'}${index + 1}`),
@@ -105,7 +108,7 @@ export class World {
       ports: {},
       failover,
     }))
-    this.store = new SimStore(this.queue, seed.fork(), { reachable: (from) => this.storeReachable(from) })
+    this.store = new SimStore(this.queue, seed.fork(), { reachable: (from) => this.storeReachable(from), hears: (from) => this.storeHears(from) })
     this.checkers = new Checkers(this)
     this.store.onCommit = (transaction, events, before) => {
       this.checkers.committed(transaction, events, before)
@@ -330,11 +333,15 @@ export class World {
   }
 
   private storeReachable(from: number): boolean {
+    return (this.storeDeaf[from] ?? 0) === 0 && this.storeHears(from, (member) => this.network.anyBothWays(from, member))
+  }
+
+  private storeHears(from: number, path: (member: number) => boolean = (member) => this.network.any(from, member)): boolean {
     if ((this.storeCut[from] ?? 0) > 0) return false
     if (!this.managedStore) return true
     const members = this.nodes.filter((node) => votes(node.config.role))
     return members.some((member) => {
-      const direct = member.index === from ? member.up : this.network.anyBothWays(from, member.index)
+      const direct = member.index === from ? member.up : path(member.index)
       if (!direct || !member.runs('postgres')) return false
       const followers = members.filter((other) => other.runs('postgres') && this.network.anyBothWays(member.index, other.index))
       return followers.length * 2 > members.length

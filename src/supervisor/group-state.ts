@@ -12,6 +12,8 @@ export type Lane = Exclude<Action['lane'], 'promise'>
 interface Running {
   readonly action: Action
   readonly token: number
+  /** Record lane: an attempt may have been carried out, or may yet be. */
+  doubted?: true
 }
 
 /** What this node has observed of one group, and what it is doing about it. Folded from inputs; nothing here is a decision. */
@@ -96,6 +98,15 @@ export class GroupState {
     // From now on only those count as waited for whom neither the old set nor the new one leaves out, whatever becomes of the change.
     if (action.kind === 'setSynchronous' && this.instance?.kind === 'primary')
       this.instance = { ...this.instance, synchronous: this.instance.synchronous.filter((node) => action.nodes.includes(node)) }
+  }
+
+  doubt(lane: Lane, token: number): void {
+    const running = this.running.get(lane)
+    if (running?.token === token) running.doubted = true
+  }
+
+  doubted(lane: Lane): boolean {
+    return this.running.get(lane)?.doubted === true
   }
 
   /** Folds the outcome of an action in. False when the action had been overtaken by a stop. */

@@ -65,6 +65,8 @@ export type Outcome =
       readonly message: string
       /** Record lane: it may have happened. The same swap is tried again until the answer is certain. */
       readonly unknown?: boolean
+      /** Record lane: a compare did not hold, so this swap will never be carried out any more. */
+      readonly compared?: boolean
     }
 
 /** What the world tells the supervisor. Queued, never acted on inside the callback. */

@@ -10,6 +10,10 @@ import type { GroupDeadline, Input, Outcome, Ports } from './ports.ts'
 import { StoreImage } from './store-image.ts'
 
 const earlyMax = 1000
+/** Between two attempts of a swap whose outcome is not known yet, or of the read after it. */
+const retryMs = 20
+
+type SwapAction = Extract<Action, { kind: 'swapRecord' }>
 
 export interface SupervisorOptions {
   readonly self: NodeId
@@ -36,6 +40,7 @@ export class Supervisor {
   private peers: ReadonlyMap<NodeId, PeerReport> = new Map()
   private readonly queue: Input[] = []
   private readonly completions: (() => void)[] = []
+  private retries: { readonly at: number; readonly attempt: () => void }[] = []
   /** What was told about groups before the cluster database told of them: it is told only once. Bounded; the last word of each counts. */
   private early: Input[] = []
   private storeFollowed = false
@@ -64,6 +69,7 @@ export class Supervisor {
     this.now = now
     this.wallMs = wallMs
     this.drain()
+    this.retry()
     if (!this.renewing && now >= this.renewAt) this.renew()
     const view = this.view()
     for (const action of decide(view, now)) this.consider(action)
@@ -73,7 +79,7 @@ export class Supervisor {
 
   /** Monotonic ms at which `step` is due if nothing comes in before. */
   nextWake(): number {
-    return Math.min(this.now + 50, this.renewing ? Number.POSITIVE_INFINITY : this.renewAt)
+    return Math.min(this.now + 50, this.renewing ? Number.POSITIVE_INFINITY : this.renewAt, ...this.retries.map((entry) => entry.at))
   }
 
   view(): View {
@@ -94,6 +100,12 @@ export class Supervisor {
   private drain(): void {
     for (const complete of this.completions.splice(0)) complete()
     for (const input of this.queue.splice(0)) this.fold(input)
+  }
+
+  private retry(): void {
+    const due = this.retries.filter((entry) => entry.at <= this.now)
+    this.retries = this.retries.filter((entry) => entry.at > this.now)
+    for (const { attempt } of due) attempt()
   }
 
   private fold(input: Input): void {
@@ -216,15 +228,7 @@ export class Supervisor {
 
   private complete(group: GroupState, action: Exclude<Action, { lane: 'promise' }>, token: number, outcome: Outcome): void {
     if (group.running.get(action.lane)?.token !== token) return
-    if (action.kind === 'swapRecord' && !outcome.ok) {
-      if (outcome.unknown === true) {
-        // The same swap again: compared with the same revision, it can succeed at most once.
-        this.ports.perform(action, (next) => this.completions.push(() => this.complete(group, action, token, next)))
-        return
-      }
-      this.readBeforeEnding(group, action, token, outcome)
-      return
-    }
+    if (action.kind === 'swapRecord' && !outcome.ok) return this.swapFailed(group, action, token, outcome)
     if (action.kind === 'swapRecord' && outcome.ok && outcome.revision !== undefined) {
       this.foldStore({
         kind: 'store',
@@ -244,12 +248,32 @@ export class Supervisor {
     if (outcome.patch !== undefined && record !== undefined) this.ports.amendDecision(action.group, record.epoch, outcome.patch)
   }
 
+  /**
+   * The same swap again while its outcome is unknown: compared with the same revision, it can succeed at most once. Once one
+   * attempt may have been carried out, only success or a lost compare tells: that a later attempt surely was not is no answer.
+   */
+  private swapFailed(group: GroupState, action: SwapAction, token: number, outcome: Extract<Outcome, { ok: false }>): void {
+    if (outcome.unknown === true) group.doubt('record', token)
+    if (!group.doubted('record') || outcome.compared === true) return this.readBeforeEnding(group, action, token, outcome)
+    this.again(group, action.lane, token, () => this.ports.perform(action, (next) => this.completions.push(() => this.complete(group, action, token, next))))
+  }
+
+  /** Once more a little later, if the action still runs then. */
+  private again(group: GroupState, lane: 'record', token: number, attempt: () => void): void {
+    this.retries.push({
+      at: this.now + retryMs,
+      attempt: () => {
+        if (group.running.get(lane)?.token === token) attempt()
+      },
+    })
+  }
+
   /** A lost compare means that this node's picture is old: the record is read before anything else is decided about it. */
-  private readBeforeEnding(group: GroupState, action: Exclude<Action, { lane: 'promise' }>, token: number, outcome: Outcome): void {
+  private readBeforeEnding(group: GroupState, action: SwapAction, token: number, outcome: Outcome): void {
     this.ports.readRecord(action.group, (ok) =>
       this.completions.push(() => {
         if (group.running.get(action.lane)?.token !== token) return
-        if (!ok) return this.readBeforeEnding(group, action, token, outcome)
+        if (!ok) return this.again(group, action.lane, token, () => this.readBeforeEnding(group, action, token, outcome))
         this.completions.push(() => group.end(action.lane, token, action, outcome, this.now))
       }),
     )

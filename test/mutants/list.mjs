@@ -89,16 +89,24 @@ export const mutants = [
     edits: alone('supervisor/supervisor.js', 'if (outcome.unknown === true)', 'if (false)'),
   },
   {
+    name: 'a swap that may have been carried out ends when a later attempt was not',
+    edits: alone('supervisor/supervisor.js', `!group.doubted('record') || outcome.compared === true`, 'outcome.unknown !== true'),
+  },
+  {
+    name: 'an owner that is down is promised that nobody takes over',
+    edits: alone('groups/promise.js', 'if (!serves && ', 'if (false && '),
+  },
+  {
+    name: 'an owner that hears nobody drops its peers at once',
+    edits: alone('groups/in-sync.js', 'othersMayDecide(view) && ', 'false && '),
+  },
+  {
+    name: 'a candidate without a session is chosen',
+    edits: alone('groups/handover.js', 'if (!view.sessions.has(node))', 'if (false)'),
+  },
+  {
     name: 'the failover threshold is ignored',
-    edits: [
-      { file: 'groups/takeover.js', find: 'recentFailovers(record, group.config, view.wallMs) >= group.config.failover.threshold', replace: 'false' },
-      {
-        file: 'groups/owning.js',
-        find: 'group.served && recentFailovers(record, group.config, view.wallMs) >= group.config.failover.threshold',
-        replace: 'false',
-      },
-      { file: 'groups/owning.js', find: 'recentFailovers(record, group.config, view.wallMs) < group.config.failover.threshold', replace: 'true' },
-    ],
+    edits: alone('groups/failover-limit.js', 'recentFailovers(record, group.config, view.wallMs) < group.config.failover.threshold', 'true'),
   },
   {
     name: 'observations that an action has overtaken are believed',

@@ -111,6 +111,9 @@ export class Daemon {
         keyed: this.keyed,
         cluster: config.cluster,
         session: this.session,
+        sessionBegun: () => {
+          this.watch ??= this.store.watch(StoreKey.prefix(config.cluster), 0n, (event) => this.followStore(event))
+        },
         copies: this.copies,
         addresses: this.addresses,
         services: this.services,
@@ -166,7 +169,6 @@ export class Daemon {
     )
     if (config.role === 'data' && config.mailbox.enabled) await this.startMailbox()
     await this.serveApi()
-    this.watch = this.store.watch(StoreKey.prefix(config.cluster), 0n, (event) => this.followStore(event))
     this.timers.push(
       setInterval(() => this.regular(), 500),
       this.copies.startProbing(),
@@ -433,9 +435,15 @@ function storeOptions(config: Config): Parameters<typeof openStore>[0] {
   if (store.kind === 'embedded') return { kind: 'embedded', endpoint: store.endpoint }
   return {
     kind: 'etcd',
-    endpoints: store.endpoints,
+    endpoints: ownFirst(store.endpoints, store.members.find((member) => member.name === config.node)?.clientUrl),
     ...(store.tls === undefined ? {} : { tls: store.tls }),
     ...(store.user === undefined ? {} : { user: store.user }),
     ...(store.passwordFile === undefined ? {} : { passwordFile: store.passwordFile }),
   }
+}
+
+/** The member on this node is the nearest, and lives when this node does. */
+function ownFirst(endpoints: readonly string[], own: string | undefined): string[] {
+  const isOwn = (endpoint: string): boolean => own?.endsWith(endpoint) === true
+  return [...endpoints].sort((left, right) => Number(isOwn(right)) - Number(isOwn(left)))
 }

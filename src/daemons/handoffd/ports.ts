@@ -18,6 +18,8 @@ export interface PortsOptions {
   readonly keyed: KeyedStore
   readonly cluster: string
   readonly session: Session
+  /** Told at each renewal. What is read of the cluster database before the first may still be changed by an earlier life of this node. */
+  readonly sessionBegun: () => void
   readonly copies: Copies
   readonly addresses: Addresses
   readonly services: Services
@@ -43,7 +45,10 @@ export function ports(options: PortsOptions): Ports {
     renewSession: (done) =>
       later(
         options.session.renew().then(
-          ({ ttlMs }) => ({ ok: true, ttlMs }) as const,
+          ({ ttlMs }) => {
+            options.sessionBegun()
+            return { ok: true, ttlMs } as const
+          },
           (failure: Error) => ({ ok: false, why: failure.message }) as const,
         ),
         done,
@@ -91,6 +96,7 @@ async function changeRecord(options: PortsOptions, action: RecordAction): Promis
     const result = await options.store.transact({
       compare: [
         { key: absolute(`owners/${action.group}`), modRevision: action.expected.revision },
+        options.session.compare,
         ...(action.absentSession === null ? [] : [{ key: absolute(`sessions/${action.absentSession}`), modRevision: 0n }]),
       ],
       put: [
@@ -102,7 +108,8 @@ async function changeRecord(options: PortsOptions, action: RecordAction): Promis
       delete: action.clearRequest ? [absolute(`requests/${action.group}`)] : [],
     })
     if (result.ok) return { ok: true, revision: result.revision }
-    return { ok: false, code: 'RECORD_CHANGED', message: 'the record had changed: another node was first, or this one had not seen the latest change' }
+    const message = 'the record had changed: another node was first, or this one had not seen the latest change'
+    return { ok: false, code: 'RECORD_CHANGED', message, compared: true }
   } catch (failure) {
     // Anything but a certain "not applied" may have been applied.
     const certain = failure instanceof HandoffError && failure.code === 'STORE_UNREACHABLE'
