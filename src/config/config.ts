@@ -27,8 +27,8 @@ const store = z.discriminatedUnion('kind', [
       .array(z.strictObject({ name, peerUrl: z.url(), clientUrl: z.url() }))
       .default([])
       .describe('with managed: every member of the etcd cluster; the one named as this node is started here'),
-    heartbeatMs: z.number().int().min(10).max(1000).default(50).describe('with managed: etcd heartbeat interval in ms'),
-    electionMs: z.number().int().min(50).max(10_000).default(500).describe('with managed: etcd election timeout in ms'),
+    heartbeatMs: z.number().int().min(10).max(1000).default(30).describe('with managed: etcd heartbeat interval in ms'),
+    electionMs: z.number().int().min(50).max(10_000).default(300).describe('with managed: etcd election timeout in ms'),
     tls: tls.optional(),
     user: z.string().optional(),
     passwordFile: z.string().optional(),

@@ -52,8 +52,8 @@ export class EtcdMember {
       clientUrl: options.clientUrl,
       members: options.members,
       token: `handoff-${options.cluster}`,
-      heartbeatMs: options.heartbeatMs ?? 50,
-      electionMs: options.electionMs ?? 500,
+      heartbeatMs: options.heartbeatMs ?? 30,
+      electionMs: options.electionMs ?? 300,
       quotaBytes: options.quotaBytes ?? 1024 * 1024 * 1024,
       tls: options.tls,
     }

@@ -5,7 +5,9 @@ import { now, Recorder, type SqlRecord } from './records.ts'
 
 /**
  * One row per transaction on one connection, at a fixed rate, through the virtual address. A late reply or any error drops the
- * connection; an id is never tried twice. SIGUSR2 slows it down (only watching), SIGTERM ends it.
+ * connection; an id is never tried twice. Without a connection it begins to connect every `retryMs`, whether or not earlier
+ * attempts have ended: an attempt whose first packet went to a dead host would otherwise hide that the service is back.
+ * SIGUSR2 slows it down (only watching), SIGTERM ends it.
  */
 const { values } = parseArgs({
   options: {
@@ -39,22 +41,36 @@ process.on('SIGUSR2', () => {
 type Open = { readonly session: PostgresSession; readonly host: string }
 
 async function open(): Promise<Open | undefined> {
-  while (!ending) {
-    const begun = now()
-    try {
-      const session = await openSession(target)
-      const { rows } = await session.query(
-        "select current_setting('rig.host', true), current_setting('handoff.epoch', true), inet_server_addr()",
-        Math.max(1, target.limitMs - (now() - begun)),
-      )
-      const [host, epoch, server] = rows[0] ?? []
-      recorder.add({ kind: 'connected', at: now(), host: host ?? '', epoch: epoch ?? '', server: server ?? '' })
-      return { session, host: host ?? '' }
-    } catch {
-      await pause(Number(values.retryMs))
-    }
+  let first: (Open & { readonly epoch: string; readonly server: string }) | undefined
+  while (!ending && first === undefined) {
+    void attempt().then(
+      (opened) => {
+        if (first === undefined) first = opened
+        else opened.session.close()
+      },
+      () => undefined,
+    )
+    for (let waitedMs = 0; waitedMs < Number(values.retryMs) && first === undefined; waitedMs += 2) await pause(2)
   }
-  return undefined
+  if (first === undefined) return undefined
+  recorder.add({ kind: 'connected', at: now(), host: first.host, epoch: first.epoch, server: first.server })
+  return first
+}
+
+async function attempt(): Promise<Open & { readonly epoch: string; readonly server: string }> {
+  const begun = now()
+  const session = await openSession(target)
+  try {
+    const { rows } = await session.query(
+      "select current_setting('rig.host', true), current_setting('handoff.epoch', true), inet_server_addr()",
+      Math.max(1, target.limitMs - (now() - begun)),
+    )
+    const [host, epoch, server] = rows[0] ?? []
+    return { session, host: host ?? '', epoch: epoch ?? '', server: server ?? '' }
+  } catch (error) {
+    session.close()
+    throw error
+  }
 }
 
 let id = 0
