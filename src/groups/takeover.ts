@@ -13,7 +13,7 @@ import type { GroupView, View } from './view.ts'
  * is what fences it: its synchronous peer is this copy, and it cannot drop this copy from `inSync` any more.
  */
 export function takeover(view: View, group: GroupView, record: OwnershipRecord, now: number): Action[] {
-  if (record.state !== 'online' || group.pendingRecord !== null || !eligible(view, group, record, now)) return []
+  if (record.state !== 'online' || !eligible(view, group, record, now)) return []
   const rule = firedRule(view, record)
   if (rule === null) return []
   if (!mayFailOver(view, group, record)) return [parked(group, record, rule.cause)]

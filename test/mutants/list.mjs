@@ -26,7 +26,13 @@ export const mutants = [
     name: 'joining: without the log from where the setting was in force',
     edits: alone('groups/in-sync.js', 'progress === undefined || progress.flushLsn < instance.synchronousSince', 'false'),
   },
-  { name: 'joining: while another change of the setting is on its way', edits: alone('groups/in-sync.js', '|| group.instanceBusy !== null', '') },
+  {
+    name: 'joining: while a change that takes the joiner out of the setting is on its way',
+    edits: [
+      { file: 'groups/in-sync.js', find: '|| group.instanceBusy !== null', replace: '' },
+      { file: 'supervisor/group-state.js', find: `if (action.kind === 'setSynchronous' && this.instance?.kind === 'primary')`, replace: 'if (false)' },
+    ],
+  },
   {
     name: 'joining: an owner whose session has run out lets others in',
     edits: alone('groups/deadline.js', '&& view.sessionDeadline - now > 2 * view.timing.stopMarginMs', ''),
@@ -34,7 +40,10 @@ export const mutants = [
   { name: 'the gate opens before the log tail is confirmed', edits: alone('groups/owning.js', 'waitsForAll && tailConfirmed ?', 'waitsForAll ?') },
   {
     name: 'the gate opens before commits wait for every member',
-    edits: alone('groups/owning.js', 'waitsForAll && tailConfirmed ?', 'tailConfirmed ?'),
+    edits: [
+      { file: 'groups/owning.js', find: 'waitsForAll && tailConfirmed ?', replace: 'tailConfirmed ?' },
+      { file: 'groups/owning.js', find: 'synchronous: others(record, view.self)', replace: 'synchronous: []' },
+    ],
   },
   { name: 'a promise does not bind its giver', edits: alone('groups/takeover.js', 'group.promiseGiven !== null && ', 'false && ') },
   {
@@ -83,7 +92,6 @@ export const mutants = [
     name: 'R2 does not compare that the session is absent',
     edits: alone('groups/takeover.js', `rule.cause === 'session-expired' ? record.owner : null`, 'null'),
   },
-  { name: 'a takeover ignores a change that is under way', edits: alone('groups/takeover.js', `|| group.pendingRecord !== null `, '') },
   {
     name: 'a swap of unknown outcome counts as failed',
     edits: alone('supervisor/supervisor.js', 'if (outcome.unknown === true)', 'if (false)'),

@@ -5,7 +5,7 @@ import { signalAll } from '../rig/processes.ts'
 import { letPass } from '../rig/wait.ts'
 import { type Fault, faults } from './fault.ts'
 
-/** What a fault may cost. The bounds are for a busy machine; the benchmark measures. */
+/** What a fault may cost. The bounds only tell service from none, on a machine that does much else; the benchmark measures. */
 export type Expectation = Fault & {
   readonly outageMsMax: number
   readonly owner: 'moves' | 'stays' | 'either'
@@ -13,8 +13,8 @@ export type Expectation = Fault & {
 
 /** Continuous replication: every fault of one thing at a time, on the node that is active unless it says otherwise. */
 export const matrix: readonly Expectation[] = [
-  { ...faults.move, outageMsMax: 2000, owner: 'moves' },
-  { ...faults.kill, outageMsMax: 3000, owner: 'either' },
+  { ...faults.move, outageMsMax: 8000, owner: 'moves' },
+  { ...faults.kill, outageMsMax: 5000, owner: 'either' },
   {
     name: 'kill -9 of handoffd',
     inject: (cluster, active) => void cluster.rig.kill(active, 'handoffd'),
@@ -28,18 +28,18 @@ export const matrix: readonly Expectation[] = [
       cluster.rig.kill(active, 'handoffd')
       await cluster.startDaemon(active)
     },
-    outageMsMax: 400,
+    outageMsMax: 3000,
     owner: 'stays',
   },
   {
     name: 'kill -9 of the mailbox service',
     inject: async (cluster) => void cluster.rig.kill((await cluster.group('witness', mailServer)).owner as DataName, 'handoff-mailbox'),
-    outageMsMax: 400,
+    outageMsMax: 3000,
     owner: 'stays',
   },
-  { ...faults.crash, outageMsMax: 5000, owner: 'moves' },
+  { ...faults.crash, outageMsMax: 8000, owner: 'moves' },
   { ...faults.crashLeader, outageMsMax: 8000, owner: 'moves' },
-  { ...faults.cut, outageMsMax: 5000, owner: 'moves' },
+  { ...faults.cut, outageMsMax: 8000, owner: 'moves' },
   {
     name: 'private network out',
     watchOld: true,
@@ -58,14 +58,14 @@ export const matrix: readonly Expectation[] = [
   },
   oneWay('in'),
   oneWay('out'),
-  { ...faults.freeze, outageMsMax: 5000, owner: 'moves' },
+  { ...faults.freeze, outageMsMax: 8000, owner: 'moves' },
   {
     name: "an etcd follower killed, the active node's if it can be",
     inject: async (cluster, active) => {
       const leader = await cluster.etcdLeader()
       cluster.rig.kill(leader === active ? otherData(active) : active, 'etcd')
     },
-    outageMsMax: 400,
+    outageMsMax: 3000,
     owner: 'stays',
   },
   {
@@ -74,7 +74,7 @@ export const matrix: readonly Expectation[] = [
       const leader = await cluster.etcdLeader()
       if (leader !== undefined) cluster.rig.kill(leader, 'etcd')
     },
-    outageMsMax: 400,
+    outageMsMax: 3000,
     owner: 'stays',
   },
   {
@@ -83,7 +83,7 @@ export const matrix: readonly Expectation[] = [
     steadyMs: 60_000,
     recoverMsMax: 120_000,
     undo: (cluster) => signalEtcd(cluster, memberNames, 'SIGCONT'),
-    outageMsMax: 400,
+    outageMsMax: 3000,
     owner: 'stays',
   },
   {
@@ -91,7 +91,7 @@ export const matrix: readonly Expectation[] = [
     inject: (cluster) => cluster.rig.crash('witness'),
     steadyMs: 5000,
     undo: (cluster) => cluster.boot('witness'),
-    outageMsMax: 1000,
+    outageMsMax: 3000,
     owner: 'stays',
   },
   {
