@@ -16,6 +16,13 @@ export const matrix: readonly Expectation[] = [
   { ...faults.move, outageMsMax: 8000, owner: 'moves' },
   { ...faults.kill, outageMsMax: 5000, owner: 'either' },
   {
+    name: 'orderly stop of handoffd (SIGTERM)',
+    inject: (cluster, active) => signalRole(cluster, [active], 'handoffd', 'SIGTERM'),
+    undo: (cluster, active) => cluster.startDaemon(active),
+    outageMsMax: 5000,
+    owner: 'moves',
+  },
+  {
     name: 'kill -9 of handoffd',
     inject: (cluster, active) => void cluster.rig.kill(active, 'handoffd'),
     undo: (cluster, active) => cluster.startDaemon(active),
@@ -79,10 +86,10 @@ export const matrix: readonly Expectation[] = [
   },
   {
     name: 'all of etcd stopped for 60 s',
-    inject: (cluster) => signalEtcd(cluster, memberNames, 'SIGSTOP'),
+    inject: (cluster) => signalRole(cluster, memberNames, 'etcd', 'SIGSTOP'),
     steadyMs: 60_000,
     recoverMsMax: 120_000,
-    undo: (cluster) => signalEtcd(cluster, memberNames, 'SIGCONT'),
+    undo: (cluster) => signalRole(cluster, memberNames, 'etcd', 'SIGCONT'),
     outageMsMax: 3000,
     owner: 'stays',
   },
@@ -119,10 +126,10 @@ function oneWay(direction: 'in' | 'out'): Expectation {
   }
 }
 
-function signalEtcd(cluster: RigCluster, hosts: readonly MemberName[], signal: NodeJS.Signals): void {
+function signalRole(cluster: RigCluster, hosts: readonly MemberName[], role: 'etcd' | 'handoffd', signal: NodeJS.Signals): void {
   for (const host of hosts)
     signalAll(
-      cluster.rig.withRole(host, 'etcd').map((entry) => entry.pid),
+      cluster.rig.withRole(host, role).map((entry) => entry.pid),
       signal,
     )
 }
