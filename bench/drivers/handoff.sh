@@ -92,7 +92,11 @@ case ${1:-} in
     p=$("$0" primary_of) || exit 1
     handoff w1 group move $group --to "$(other "$p")"
     ;;
-  conninfo_for_client) echo "vip $VIP 5432 postgres postgres" ;;
+  conninfo_for_client)
+    echo "vip $VIP 5432 postgres postgres"
+    # as the peers that have no virtual address are measured
+    echo "multihost 10.77.0.11,10.77.0.12 5432 postgres postgres"
+    ;;
   boot) node_up "$2" && start_daemon "$2" ;;
   repair) ;; # the former active copy comes back by itself
   notes)
