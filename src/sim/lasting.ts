@@ -8,6 +8,8 @@ import type { World } from './world.ts'
 
 /** Service must be back so long after a single fault that does not end. Freezes and hung disks included. */
 const serviceBackMs = 12_000
+/** After so long a node that is cut off from the store has no session in it any more. */
+const sessionOverMs = 4000
 /** A group serves when a write was acknowledged within the last so many ms. */
 const servedWithinMs = 2000
 const probeFailsMs = 1500
@@ -45,6 +47,12 @@ const lasting: Readonly<Record<string, LastingFault>> = {
   'owner and bystander cut apart': ({ world, owner, bystander }) => cutPair(world, owner, bystander, [0, 1]),
   'owner without the store': ({ world, owner }) => cutStore(world, owner),
   'passive without the store': ({ world, passive }) => cutStore(world, passive),
+  'passive without the store, then postgres of the owner crashes': ({ world, owner, passive }) => {
+    cutStore(world, passive)
+    world.queue.after(sessionOverMs, () => {
+      for (const instance of world.instancesOf(owner)) instance.crash('process', 'crashed')
+    })
+  },
   'store stopped': ({ world }) => {
     world.store.stopped = true
   },

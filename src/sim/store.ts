@@ -101,8 +101,9 @@ export class SimStore {
     const unsent = !this.available(from) && this.random.chance(0.3)
     this.queue.after(timeoutMs, () => finish({ kind: unsent ? 'unsent' : 'unknown' }))
     if (unsent) return
-    // A request may lie in a buffer through a cut and be carried out long after its sender has given it up.
+    // A request may lie in a buffer through a cut, or for no reason that its sender knows, and be carried out long after it has been given up.
     const stuck = this.random.chance(0.3) ? this.random.between(100, 3000) : 0
+    const delayed = this.random.chance(0.01) ? this.random.between(100, 3000) : 0
     const attempt = (last: boolean): void => {
       if (!this.takes(from)) {
         if (!last && stuck > 0) this.queue.after(stuck, () => attempt(true))
@@ -113,7 +114,7 @@ export class SimStore {
         if (this.path.reachable(from)) finish({ kind: 'answer', value })
       })
     }
-    this.queue.after(this.latency(), () => attempt(false))
+    this.queue.after(delayed + this.latency(), () => attempt(false))
   }
 
   latency(): number {
