@@ -70,11 +70,11 @@ export const errorRegister = {
   },
   CERTIFICATE_UNREADABLE: {
     when: 'The TLS certificate or key of the mailbox service cannot be read.',
-    remedy: 'Check tls.certificateFile and tls.keyFile: both PEM, readable by the user that runs handoff-mailbox.',
+    remedy: 'Check mailbox.certFile and mailbox.keyFile: both PEM, readable by the user that runs handoff-mailbox.',
   },
   CERTIFICATE_NOT_MADE: {
     when: 'No certificate is configured and a self-signed one could not be made.',
-    remedy: 'Install openssl, or give tls.certificateFile and tls.keyFile.',
+    remedy: 'Install openssl, or give mailbox.certFile and mailbox.keyFile.',
   },
   SOCKET_IN_USE: {
     when: 'Another process answers on the control socket of the mailbox service.',

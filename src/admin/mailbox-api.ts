@@ -26,6 +26,8 @@ export interface MailboxEntry {
 export interface ServiceHealth {
   /** `ok`: every door of the servers served here is open and a worker is ready. */
   readonly status: 'ok' | 'degraded'
+  /** The primary process; absent in a service of an older version. */
+  readonly pid?: number
   readonly handoffd: 'connected' | 'away' | 'standalone'
   readonly workers: readonly { readonly pid: number | undefined; readonly ready: boolean; readonly sessions: number }[]
   readonly listeners: readonly {

@@ -7,7 +7,7 @@ import { eventCommands } from './events.ts'
 import { groupCommands } from './group.ts'
 import { mailboxCommands } from './mailbox.ts'
 import { nodeCommands } from './node.ts'
-import { describeFailure } from './output.ts'
+import { describeFailure, failureAsJson } from './output.ts'
 import { serverCommands } from './server.ts'
 import { storageGroupCommands } from './storage-group.ts'
 
@@ -51,7 +51,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return process.exitCode === undefined ? 0 : Number(process.exitCode)
   } catch (failure) {
     if (failure instanceof CommanderError) return failure.exitCode === 0 ? 0 : 2
-    process.stderr.write(`${describeFailure(failure)}\n`)
+    process.stderr.write(`${argv.includes('--json') ? failureAsJson(failure) : describeFailure(failure)}\n`)
     return 1
   }
 }

@@ -29,6 +29,12 @@ export function describeFailure(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure)
 }
 
+/** The same for programs: one JSON value. */
+export function failureAsJson(failure: unknown): string {
+  const known = failure instanceof HandoffError ? { code: failure.code, message: failure.message, remedy: failure.remedy } : null
+  return JSON.stringify({ error: known ?? { code: 'INTERNAL', message: failure instanceof Error ? failure.message : String(failure), remedy: null } })
+}
+
 export function bytes(count: number | null): string | null {
   if (count === null) return null
   if (count < 1024) return `${count} B`

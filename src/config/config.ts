@@ -45,7 +45,7 @@ export const nodeConfigSchema = z
     secretFile: z
       .string()
       .startsWith('/', 'wanted an absolute path')
-      .describe('the cluster secret, the same file on every node; made by `handoff cluster create`'),
+      .describe('the cluster secret, the same file on every node; made by `handoff cluster secret --write FILE`'),
     networks: z
       .array(
         z.strictObject({

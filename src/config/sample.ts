@@ -4,7 +4,7 @@ cluster: example
 node: node1
 role: data                  # data: may own groups; witness: votes and listens only
 dataDirectory: /var/lib/handoff
-secretFile: /etc/handoff/secret   # the same on every node; made by: handoff cluster create
+secretFile: /etc/handoff/secret   # the same on every node; made by: handoff cluster secret --write FILE
 
 networks:                   # heartbeats go over each of them
   - name: private

@@ -56,7 +56,9 @@ function owningCopy(view: View, group: GroupView, record: OwnershipRecord, insta
 
 /** A crashed active copy is not waited for: a healthy in-sync copy takes over at once; a restart in place is for when there is none. */
 function restartOrHandOver(view: View, group: GroupView, record: OwnershipRecord, instance: Extract<InstanceState, { kind: 'stopped' }>): Action[] {
-  const over = handOverUnlessTooOften(view, group, record)
+  // Brought online by an operator, it starts where it was; the other copy takes over only when that fails.
+  const here = group.takenOffline && instance.wasPrimary && group.instanceFailure?.action !== 'startPrimary'
+  const over = here ? [] : handOverUnlessTooOften(view, group, record)
   if (over.length > 0 || group.pendingRecord !== null) return over
   if (!instance.wasPrimary) return [{ lane: 'instance', kind: 'startStandby', group: record.group, upstream: view.self }]
   return [...claim(group), { lane: 'instance', kind: 'startPrimary', group: record.group, epoch: record.epoch, synchronous: others(record, view.self) }]

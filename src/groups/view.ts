@@ -90,6 +90,8 @@ export interface GroupView {
   readonly addressesHeld: boolean
   /** Has this node served the group in the life of this cluster service? */
   readonly served: boolean
+  /** The group was offline or failed, and its instance has not run here as a primary since: it is to start where it was. */
+  readonly takenOffline: boolean
   /** Since when an in-sync copy has been without a walreceiver, or without progress (monotonic ms). */
   readonly disconnectedSince: ReadonlyMap<NodeId, number>
   readonly stalledSince: ReadonlyMap<NodeId, number>

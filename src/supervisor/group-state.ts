@@ -24,6 +24,7 @@ export class GroupState {
   addressesHeld = false
   sick: string | null = null
   served = false
+  takenOffline = false
   epochSeen = 0
   epochSeenAt = 0
   readonly running = new Map<Lane, Running>()
@@ -52,6 +53,7 @@ export class GroupState {
 
   /** Follows the record: promises are for one epoch, and a copy that left the set waits before it comes back. */
   observeRecord(record: OwnershipRecord, before: OwnershipRecord | undefined, now: number): void {
+    if (record.state !== 'online') this.takenOffline = true
     for (const node of before?.inSync ?? []) if (!record.inSync.includes(node)) this.droppedAt.set(node, now)
     if (record.epoch === this.epochSeen) return
     this.epochSeen = record.epoch
@@ -70,6 +72,7 @@ export class GroupState {
       return
     }
     this.served = true
+    this.takenOffline = false
     this.followStandbys(state, now)
     this.lastPrimary = state
   }
@@ -149,6 +152,7 @@ export class GroupState {
       service: this.service,
       addressesHeld: this.addressesHeld,
       served: this.served,
+      takenOffline: this.takenOffline,
       disconnectedSince: this.disconnectedSince,
       stalledSince: this.stalledSince,
       droppedAt: this.droppedAt,

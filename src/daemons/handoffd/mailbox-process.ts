@@ -2,9 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import type { ServiceHealth } from '../../admin/mailbox-api.ts'
 import type { Config } from '../../config/config.ts'
 import { logDirectory, mailboxDirectory, mailboxSocket, mountsSocket } from '../../config/paths.ts'
+import { identify, isRunning, killProcess, type ProcessId } from '../../host/processes.ts'
+
+const stopWithinMs = 5000
 
 /**
  * Keeps the mailbox service of this node running: started ahead, adopted after a restart of the cluster service (it answers on its
@@ -14,6 +19,8 @@ export class MailboxProcess {
   private readonly config: Config
   private readonly onExit: (code: number | null) => void
   private child: ChildProcess | null = null
+  /** A service that was running before this process. */
+  private adopted: ProcessId | null = null
   private stopping = false
   private startedAt = 0
 
@@ -23,13 +30,14 @@ export class MailboxProcess {
   }
 
   async startOrAdopt(): Promise<void> {
-    if (await answers(mailboxSocket(this.config.dataDirectory))) return
-    this.start()
+    const found = await health(mailboxSocket(this.config.dataDirectory))
+    if (found === null) return this.start()
+    this.adopted = found.pid === undefined ? null : identify(found.pid)
   }
 
   /** Called now and then: starts it when neither a child nor an adopted service is there. */
   async check(): Promise<void> {
-    if (this.stopping || this.child !== null || (await answers(mailboxSocket(this.config.dataDirectory)))) return
+    if (this.stopping || this.child !== null || (await health(mailboxSocket(this.config.dataDirectory))) !== null) return
     if (!this.stopping && this.child === null) this.start()
   }
 
@@ -66,27 +74,28 @@ export class MailboxProcess {
 
   async stop(): Promise<void> {
     this.stopping = true
-    const child = this.child
-    if (child === null || child.exitCode !== null) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
-      child.once('exit', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-      child.kill('SIGTERM')
-    })
+    const service = this.child?.pid === undefined ? this.adopted : identify(this.child.pid)
+    if (service === null || !isRunning(service)) return
+    process.kill(service.pid, 'SIGTERM')
+    const killAt = performance.now() + stopWithinMs
+    while (isRunning(service)) {
+      if (performance.now() > killAt) killProcess(service)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
   }
 }
 
-function answers(socketPath: string): Promise<boolean> {
+/** What the service that listens there says of itself; null when nothing answers in time. */
+function health(socketPath: string): Promise<Pick<ServiceHealth, 'pid'> | null> {
   return new Promise((resolve) => {
     const probe = request({ socketPath, path: '/health', timeout: 1000 }, (response) => {
-      response.resume()
-      resolve((response.statusCode ?? 500) < 500)
+      text(response).then(
+        (body) => resolve((response.statusCode ?? 500) < 500 ? (JSON.parse(body) as ServiceHealth) : null),
+        () => resolve(null),
+      )
     })
     probe.on('timeout', () => probe.destroy())
-    probe.on('error', () => resolve(false))
+    probe.on('error', () => resolve(null))
     probe.end()
   })
 }

@@ -48,6 +48,7 @@ export async function startMailboxService(options: MailboxServiceOptions, log: L
     const ok = listeners.every((door) => door.listening) && state.some((worker) => worker.ready)
     return {
       status: ok ? 'ok' : 'degraded',
+      pid: process.pid,
       handoffd: link ? (link.connected ? 'connected' : 'away') : 'standalone',
       workers: state,
       listeners,
