@@ -38,6 +38,8 @@ export class MailFlow {
     return Math.max(0, ...times.slice(1).map((time, index) => time - (times[index] ?? time)))
   }
 
+  private readonly ended = new WeakMap<SMTPConnection, Error>()
+
   private async loop(): Promise<void> {
     let connection: SMTPConnection | null = null
     while (this.running) {
@@ -80,15 +82,22 @@ export class MailFlow {
         socketTimeout: 60_000,
       })
       connection.once('error', reject)
-      connection.connect(() => resolve(connection))
+      connection.connect(() => {
+        connection.removeAllListeners('error')
+        const ended = (failure: Error): void => void (this.ended.has(connection) || this.ended.set(connection, failure))
+        connection.on('error', ended)
+        connection.on('end', () => ended(Object.assign(new Error('connection closed'), { responseCode: 421 })))
+        resolve(connection)
+      })
     })
   }
 
   private send(connection: SMTPConnection, id: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const lost = (failure?: Error): void => reject(failure ?? Object.assign(new Error('connection closed'), { responseCode: 421 }))
-      connection.removeAllListeners('error')
-      connection.removeAllListeners('end')
+      // What the server said while nothing was being sent: usually goodbye.
+      const between = this.ended.get(connection)
+      if (between !== undefined) return reject(between)
       connection.once('error', lost)
       connection.once('end', () => lost())
       const text = `From: demo@handoff.example\r\nTo: ${this.target.to}\r\nSubject: message ${this.counter}\r\nMessage-ID: ${id}\r\nDate: ${new Date().toUTCString()}\r\n\r\nHello.\r\n`
