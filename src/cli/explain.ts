@@ -31,7 +31,9 @@ export function tell(decision: DecisionRecord): string {
       : indent(
           table(
             ['at', 'took', 'step'],
-            decision.steps.map((entry) => [`${ms(entry.atMs)} ms`, entry.tookMs === null ? '' : `${ms(entry.tookMs)} ms`, entry.step]),
+            decision.steps
+              .toSorted((left, right) => left.atMs - right.atMs)
+              .map((entry) => [`${ms(entry.atMs)} ms`, entry.tookMs === null ? '' : `${ms(entry.tookMs)} ms`, entry.step]),
           ),
         ),
     '',

@@ -50,7 +50,7 @@ export interface Positions {
 
 export interface Step {
   readonly step: string
-  /** ms after the decision was taken (or, for those before it, negative). */
+  /** ms after the decision was taken, by the wall clocks of the node that took it and the one that acts. */
   readonly atMs: number
   readonly tookMs: number | null
 }

@@ -68,7 +68,11 @@ test('a crash and a promotion under a writing client lose nothing acknowledged',
   const before = load.acknowledged.length
   const promoted = await b.instance.promote({ epoch: 2 })
   active = b
+  const written = b.instance.firstWrite(20_000)
   await until(() => load.acknowledged.length > before + 50)
+  const firstWriteAt = (await written) ?? 0
+  expect(firstWriteAt).toBeGreaterThan(promoted.beganWallMs)
+  expect(firstWriteAt).toBeLessThan(Date.now())
   await load.stop()
   const client = await b.client()
   const there = new Set(await numbers(client))

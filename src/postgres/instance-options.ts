@@ -39,6 +39,8 @@ export interface InstanceOptions {
 
 export interface Promoted {
   readonly state: InstanceState
+  /** When it was asked for; the steps count from there. */
+  readonly beganWallMs: number
   readonly steps: readonly PromotionStep[]
   /** Where the new timeline begins. */
   readonly lsn: Lsn

@@ -11,6 +11,7 @@ import { contextOf, type InstanceOptions, type Promoted, type RejoinResult } fro
 import { endProcesses, launch } from './launch.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { type Known, nothingKnown, observe } from './observation.ts'
+import { firstWrite, nextTransaction } from './first-write.ts'
 import { findPostmaster, isRunning, type ProcessId, processesOf, signalProcess } from './postmaster.ts'
 import { probe, type Verdict } from './probe.ts'
 import { beginningOfLog, promote } from './promotion.ts'
@@ -39,6 +40,8 @@ export class Instance {
   private server: Server | null = null
   private part: Part = { kind: 'standby', upstream: null }
   private known: Known = nothingKnown
+  /** The first transaction number after the last promotion. */
+  private firstTransaction: bigint | null = null
   private systemId: string | null = null
   private failure: string | null = null
   private current: { readonly abort: AbortController; readonly done: Promise<unknown> } | null = null
@@ -130,7 +133,7 @@ export class Instance {
       const server = this.runningServer('promote')
       if (this.part.kind === 'primary') {
         const state = await this.observe()
-        if (state.kind === 'primary' && state.epoch === options.epoch) return { state, steps: [], lsn: await beginningOfLog(server) }
+        if (state.kind === 'primary' && state.epoch === options.epoch) return { state, beganWallMs: Date.now(), steps: [], lsn: await beginningOfLog(server) }
         if (state.kind === 'primary')
           throw new HandoffError(
             'POSTGRES_WRONG_STATE',
@@ -141,13 +144,22 @@ export class Instance {
       const part: PrimaryPart = { kind: 'primary', epoch: options.epoch, gate: 'open', standbyNames: '' }
       this.known = nothingKnown
       this.part = part
+      const beganWallMs = Date.now()
       const steps = await promote(server, part, signal)
+      this.firstTransaction = await nextTransaction(server)
       const [state, promotedLsn] = await Promise.all([this.observe(), beginningOfLog(server)])
       this.known = { ...this.known, timelineBegin: promotedLsn }
       // pg_rewind of the old active needs the new timeline in our control file (PostgreSQL manual, pg_rewind, "Notes").
       this.inBackground('checkpoint after the promotion', async (stop) => void (await checkpointed(server, stop)))
-      return { state, steps, lsn: promotedLsn }
+      return { state, beganWallMs, steps, lsn: promotedLsn }
     })
+  }
+
+  /** Wall-clock ms of the first commit after the last promotion; null when nothing is written for `timeoutMs`, or the instance ends before. */
+  async firstWrite(timeoutMs: number): Promise<number | null> {
+    const { server, firstTransaction } = this
+    if (server === null || firstTransaction === null) return null
+    return firstWrite(server, firstTransaction, { timeoutMs, signal: this.background.signal }).catch(() => null)
   }
 
   /** Every commit waits for these copies; with new ones among them, resolves when that is proven (`synchronousSince`). */

@@ -79,6 +79,8 @@ const fixedSettings = (settings: CopySettings, layout: Layout): Readonly<Record<
   full_page_writes: 'on',
   synchronous_commit: 'on',
   hot_standby: 'on',
+  // Tells when the first write after a failover was committed.
+  track_commit_timestamp: 'on',
   // Every crash ends the postmaster, and whoever started it knows at once.
   restart_after_crash: 'off',
   // Standbys look for the log again at once; at the default of 5 s a synchronous commit hangs that long after each restart.

@@ -36,9 +36,13 @@ export class StoreSession {
   }
 
   /** `unsent`: surely never carried out. */
-  private call<T>(timeoutMs: number, apply: () => T, done: (value: T | 'unknown' | 'unsent') => void): void {
+  private call<T>(
+    options: { readonly timeoutMs: number; readonly delayedOften?: boolean },
+    apply: () => T,
+    done: (value: T | 'unknown' | 'unsent') => void,
+  ): void {
     const { agent } = this
-    agent.world.store.call(agent.node.index, timeoutMs, apply, (answer) => {
+    agent.world.store.call(agent.node.index, options, apply, (answer) => {
       agent.later(0, () => done(answer.kind === 'answer' ? answer.value : answer.kind))
     })
   }
@@ -58,7 +62,7 @@ export class StoreSession {
     // A new session replaces exactly what was read: a late second copy of this request must not replace it again.
     const create = (found: number): void =>
       this.call(
-        renewTimeoutMs,
+        { timeoutMs: renewTimeoutMs },
         () => {
           const lease = store.grantLease(timing.sessionTtlMs)
           return {
@@ -76,12 +80,12 @@ export class StoreSession {
       )
     if (this.lease === 0)
       return this.call(
-        renewTimeoutMs,
+        { timeoutMs: renewTimeoutMs },
         () => store.entries.get(key)?.modRevision ?? 0,
         (found) => (found === 'unknown' || found === 'unsent' ? failed('the cluster database did not answer') : create(found)),
       )
     this.call(
-      renewTimeoutMs,
+      { timeoutMs: renewTimeoutMs },
       () => store.keepAlive(this.lease),
       (alive) => {
         if (alive === 'unknown' || alive === 'unsent') return failed('the cluster database did not answer')
@@ -114,7 +118,7 @@ export class StoreSession {
         .filter(([key]) => !key.startsWith('decisions/'))
         .map(([key, entry]) => ({ key, value: entry.value, modRevision: BigInt(entry.modRevision) }))
     }
-    this.call(callTimeoutMs, apply, (puts) => {
+    this.call({ timeoutMs: callTimeoutMs }, apply, (puts) => {
       this.connecting = false
       if (puts === 'unknown' || puts === 'unsent' || !agent.alive) {
         this.end()
@@ -180,7 +184,7 @@ export class StoreSession {
       if (action.clearRequest) deletes.push(`requests/${action.group}`)
     }
     this.call(
-      callTimeoutMs,
+      { timeoutMs: callTimeoutMs, delayedOften: true },
       () => store.apply({ by: agent.node.id, compares, puts, deletes }),
       (result) => {
         agent.wake(0.05)
@@ -196,7 +200,7 @@ export class StoreSession {
     const { agent } = this
     const key = `owners/${group}`
     this.call(
-      callTimeoutMs,
+      { timeoutMs: callTimeoutMs },
       () => agent.world.store.entries.get(key),
       (entry) => {
         agent.wake(0.05)

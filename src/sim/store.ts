@@ -91,7 +91,7 @@ export class SimStore {
   }
 
   /** One request and its answer. `apply` runs at the store at one instant. */
-  call<T>(from: number, timeoutMs: number, apply: () => T, done: (answer: Answer<T>) => void): void {
+  call<T>(from: number, options: { readonly timeoutMs: number; readonly delayedOften?: boolean }, apply: () => T, done: (answer: Answer<T>) => void): void {
     let answered = false
     const finish = (answer: Answer<T>): void => {
       if (answered) return
@@ -99,11 +99,11 @@ export class SimStore {
       done(answer)
     }
     const unsent = !this.available(from) && this.random.chance(0.3)
-    this.queue.after(timeoutMs, () => finish({ kind: unsent ? 'unsent' : 'unknown' }))
+    this.queue.after(options.timeoutMs, () => finish({ kind: unsent ? 'unsent' : 'unknown' }))
     if (unsent) return
     // A request may lie in a buffer through a cut, or for no reason that its sender knows, and be carried out long after it has been given up.
     const stuck = this.random.chance(0.3) ? this.random.between(100, 3000) : 0
-    const delayed = this.random.chance(0.01) ? this.random.between(100, 3000) : 0
+    const delayed = this.random.chance(options.delayedOften === true ? 0.08 : 0.01) ? this.random.between(100, 3000) : 0
     const attempt = (last: boolean): void => {
       if (!this.takes(from)) {
         if (!last && stuck > 0) this.queue.after(stuck, () => attempt(true))

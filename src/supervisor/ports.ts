@@ -36,7 +36,7 @@ export interface GroupDeadline {
 }
 
 export interface DecisionPatch {
-  readonly steps?: readonly Step[]
+  readonly steps?: readonly (Omit<Step, 'atMs'> & { readonly atWallMs: number })[]
   readonly promotedLsn?: string
   readonly rejoin?: RejoinOutcome
 }

@@ -24,6 +24,7 @@ export interface CopiesOptions {
 
 const probeEveryMs = 2000
 const probeTimeoutMs = 4000
+const firstWriteWithinMs = 600_000
 
 /** This node's copies of storage groups: one PostgreSQL instance each. Carries instance actions out and reports what it sees. */
 export class Copies {
@@ -99,6 +100,11 @@ export class Copies {
     }
   }
 
+  /** When the first write after the promotion was committed (wall-clock ms); null when none comes for a long time. */
+  async firstWrite(group: GroupId): Promise<number | null> {
+    return (await this.instances.get(group)?.instance.firstWrite(firstWriteWithinMs)) ?? null
+  }
+
   startProbing(): NodeJS.Timeout {
     return setInterval(() => this.probe(), probeEveryMs)
   }
@@ -122,7 +128,11 @@ export class Copies {
         return { ok: true, state: await instance.follow({ upstream: upstream(action.upstream) }) }
       case 'promote': {
         const promoted = await instance.promote({ epoch: action.epoch })
-        return { ok: true, state: promoted.state, patch: { steps: promoted.steps, promotedLsn: formatLsn(promoted.lsn) } }
+        return {
+          ok: true,
+          state: promoted.state,
+          patch: { steps: promoted.steps.map((step) => ({ ...step, atWallMs: promoted.beganWallMs + step.atMs })), promotedLsn: formatLsn(promoted.lsn) },
+        }
       }
       case 'setSynchronous':
         return { ok: true, state: await instance.setSynchronous(action.nodes, action.epoch) }

@@ -70,15 +70,28 @@ async function carryOut(options: PortsOptions, action: Action): Promise<Outcome>
   switch (action.lane) {
     case 'record':
       return changeRecord(options, action)
-    case 'instance':
-      return options.copies.perform(action)
+    case 'instance': {
+      const outcome = await options.copies.perform(action)
+      if (action.kind === 'promote' && outcome.ok) void tellFirstWrite(options, action)
+      return outcome
+    }
     case 'address':
       return options.addresses.perform(action)
-    case 'service':
-      return options.services.perform(action)
+    case 'service': {
+      const began = Date.now()
+      const outcome = await options.services.perform(action)
+      if (action.kind !== 'serve' || !outcome.ok) return outcome
+      return { ...outcome, patch: { steps: [{ step: 'listeners open', atWallMs: began, tookMs: Date.now() - began }] } }
+    }
     case 'promise':
       throw new Error('a promise is kept by the supervisor itself')
   }
+}
+
+async function tellFirstWrite(options: PortsOptions, action: { readonly group: GroupId; readonly epoch: number }): Promise<void> {
+  const atWallMs = await options.copies.firstWrite(action.group)
+  if (atWallMs === null) return
+  await amend(options.keyed, action.group, action.epoch, { steps: [{ step: 'first write committed', atWallMs, tookMs: null }] }).catch(() => undefined)
 }
 
 async function changeRecord(options: PortsOptions, action: RecordAction): Promise<Outcome> {
@@ -139,7 +152,7 @@ async function amend(store: KeyedStore, group: GroupId, epoch: number, patch: De
     const before = JSON.parse(entry.value) as DecisionRecord
     const after: DecisionRecord = {
       ...before,
-      steps: [...before.steps, ...(patch.steps ?? [])],
+      steps: [...before.steps, ...(patch.steps ?? []).map(({ atWallMs, ...step }) => ({ ...step, atMs: Math.round((atWallMs - before.atWallMs) * 10) / 10 }))],
       positions: patch.promotedLsn === undefined ? before.positions : { ...before.positions, promotedLsn: patch.promotedLsn },
       rejoin: patch.rejoin ?? before.rejoin,
     }
