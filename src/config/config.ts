@@ -64,6 +64,13 @@ export const nodeConfigSchema = z
         threshold: z.number().int().min(3).max(120).default(5).describe('intervals without a heartbeat before a node counts as silent'),
       })
       .prefault({}),
+    watchdog: z
+      .strictObject({
+        device: z.string().startsWith('/', 'wanted an absolute path').default('/dev/watchdog').describe('the device'),
+        feedEveryMs: z.number().int().min(100).max(30_000).default(1000).describe('ms between two feeds; well below the timeout of the device'),
+      })
+      .optional()
+      .describe('restarts the machine when the guardian does not run, or cannot take down what is past its deadline; none when left out'),
     store: store.describe('the cluster database'),
     postgres: z
       .strictObject({

@@ -82,6 +82,11 @@ export class Supervisor {
     return Math.min(this.now + 50, this.renewing ? Number.POSITIVE_INFINITY : this.renewAt, ...this.retries.map((entry) => entry.at))
   }
 
+  /** Renews the session at the next step, whenever the last renewal was. */
+  renewNow(): void {
+    this.renewAt = Number.NEGATIVE_INFINITY
+  }
+
   view(): View {
     return {
       self: this.options.self,

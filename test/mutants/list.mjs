@@ -6,7 +6,7 @@ const alone = (file, find, replace) => [{ file, find, replace }]
 export const mutants = [
   {
     name: 'the swap compares no revision',
-    edits: alone('sim/store-session.js', 'Number(action.expected.revision) });', 'store.entries.get(`owners/${action.group}`)?.modRevision ?? 0 });'),
+    edits: alone('sim/store-session.js', 'Number(action.expected.revision) });', "store.entries.get('owners/' + action.group)?.modRevision ?? 0 });"),
   },
   { name: 'the epoch does not grow', edits: alone('groups/ownership.js', 'epoch: record.epoch + 1,', 'epoch: record.epoch,') },
   { name: 'a copy outside the in-sync set may take over', edits: alone('groups/handover.js', 'if (!record.inSync.includes(node))', 'if (false)') },
@@ -130,7 +130,11 @@ export const mutants = [
   },
   {
     name: 'a swap of an earlier life of the cluster service is carried out',
-    edits: alone('sim/store-session.js', 'const compares = [{ key: `sessions/${agent.node.id}`, modRevision: this.sessionRevision }];', 'const compares = [];'),
+    edits: alone(
+      'sim/store-session.js',
+      'modRevision: this.sessionRevision }];',
+      'modRevision: agent.world.store.entries.get(compares[0].key)?.modRevision ?? 0 }];',
+    ),
   },
   {
     name: 'what is told before the first read is dropped',

@@ -35,6 +35,8 @@ import { readSecrets } from './secrets.ts'
 import { Session } from './session.ts'
 import { StoreFollower } from './store-follower.ts'
 
+const renewOnceWithinMs = 300
+
 /** The cluster service of one node: wires the parts, starts and ends them. */
 export class Daemon {
   private readonly config: Config
@@ -209,10 +211,20 @@ export class Daemon {
     void this.ownStore.keepLeaderElsewhere(this.supervisor.view().nodes)
   }
 
+  /** So that the next life has the whole of a session to be there. */
+  private async renewOnce(): Promise<void> {
+    const before = this.supervisor.view().sessionDeadline ?? 0
+    const until = monotonicMs() + renewOnceWithinMs
+    this.supervisor.renewNow()
+    this.loop.poke()
+    while ((this.supervisor.view().sessionDeadline ?? 0) <= before && monotonicMs() < until) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
   /** `stop`: hand this node's groups over, take down what stays, and end everything. `detach`: end this process only; the next one adopts what runs. */
   async end(how: 'stop' | 'detach'): Promise<void> {
     this.log.info({ how }, 'ending')
     if (how === 'stop') await handOverFirst({ admin: this.admin, view: () => this.supervisor.view(), log: this.log })
+    else await this.renewOnce()
     this.loop.stop()
     for (const timer of this.timers) clearInterval(timer)
     this.watch?.close()

@@ -47,6 +47,7 @@ export class Guarding {
         heartbeatKey: heartbeatKey.toString('hex'),
         intervalMs: config.heartbeat.intervalMs,
         threshold: config.heartbeat.threshold,
+        ...(config.watchdog === undefined ? {} : { watchdog: config.watchdog }),
       },
       socketPath: guardianSocket(config.dataDirectory),
       logFile: join(logDirectory(config.dataDirectory), 'guardian.log'),
