@@ -71,7 +71,7 @@ case ${1:-} in
     for n in $NODES; do node_up "$n" && start_daemon "$n"; done
     for _ in $(seq 300); do handoff n1 cluster create --name rig >/dev/null 2>&1 && break; sleep 0.2; done
     for _ in $(seq 300); do [ "$(status n1 | "$node" -e 'let t="";process.stdin.on("data",c=>t+=c).on("end",()=>console.log(JSON.parse(t).nodes.filter(n=>n.state==="up").length))')" = 3 ] && break; sleep 0.2; done
-    handoff n1 storage-group create $group --nodes n1,n2 --address "$VIP" || exit 1
+    handoff n1 storage-group create $group --nodes n1,n2 --address "$VIP" --failover-threshold 100 || exit 1
     password=$("$node" -e 'console.log(require("crypto").createHmac("sha256", require("fs").readFileSync(process.argv[1], "utf8").trim()).update("postgres handoff").digest("hex"))' "$BASE/n1/data/secret")
     node_root n1 env PGPASSWORD="$password" psql -h /mnt/handoff/copies/$group/socket -U handoff -d postgres -XAtqc 'create role postgres login superuser' || exit 1
     "$0" wait_healthy 120 && mk_table "$VIP"

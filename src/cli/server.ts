@@ -1,3 +1,4 @@
+import { type FailoverOptions, failoverPolicy, withFailoverOptions } from './failover-options.ts'
 import type { Command } from 'commander'
 import { defaultServerPorts } from '../admin/schemas.ts'
 import type { ClusterStatus } from './cluster.ts'
@@ -6,7 +7,7 @@ import { groupTable, move } from './group.ts'
 import { show } from './output.ts'
 import { list } from './storage-group.ts'
 
-interface CreateOptions {
+interface CreateOptions extends FailoverOptions {
   readonly nodes: string
   readonly address: string
   readonly database: string
@@ -16,8 +17,7 @@ interface CreateOptions {
 
 export function serverCommands(root: Command): void {
   const noun = root.command('server').description('clustered mailbox servers: a virtual address and the listeners behind it')
-  noun
-    .command('create <name>')
+  withFailoverOptions(noun.command('create <name>'))
     .description('make a clustered mailbox server')
     .requiredOption('--nodes <nodes>', 'possible owners, comma separated, the preferred first')
     .requiredOption('--address <addresses>', 'virtual addresses, comma separated')
@@ -33,6 +33,7 @@ export function serverCommands(root: Command): void {
         addresses: list(options.address),
         databases: list(options.database),
         ports: { ...defaultServerPorts, ...given },
+        ...failoverPolicy(options),
       })
       const line = progressLine()
       const group = await waitFor(

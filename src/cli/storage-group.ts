@@ -1,3 +1,4 @@
+import { type FailoverOptions, failoverPolicy, withFailoverOptions } from './failover-options.ts'
 import type { Command } from 'commander'
 import type { ClusterStatus } from './cluster.ts'
 import { context, progressLine, waitFor } from './context.ts'
@@ -15,13 +16,11 @@ export function storageGroupCommands(root: Command): void {
       const chosen = groups.filter((group) => group.kind === 'storage-group')
       show(json, chosen, () => groupTable(chosen))
     })
-  noun
-    .command('create <name>')
+  withFailoverOptions(noun.command('create <name>'))
     .description('make a storage group: an instance on its first node, copies on the others')
     .requiredOption('--nodes <nodes>', 'possible owners, comma separated, the preferred first')
     .option('--address <addresses>', 'virtual addresses for plain SQL clients, comma separated')
     .option('--port <port>', 'TCP port of the instance', '5432')
-    .option('--failover-threshold <count>', 'failovers allowed within the period')
     .option('--timeout <seconds>', 'how long to wait until it is online and in sync', '300')
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const { api, json } = context(command)
@@ -31,7 +30,7 @@ export function storageGroupCommands(root: Command): void {
         nodes,
         addresses: list(options.address),
         port: Number(options.port),
-        ...(options.failoverThreshold === undefined ? {} : { failoverThreshold: Number(options.failoverThreshold) }),
+        ...failoverPolicy(options),
       })
       const line = progressLine()
       const group = await waitFor(
@@ -53,11 +52,10 @@ export function storageGroupCommands(root: Command): void {
     })
 }
 
-interface CreateOptions {
+interface CreateOptions extends FailoverOptions {
   readonly nodes: string
   readonly address?: string
   readonly port: string
-  readonly failoverThreshold?: string
   readonly timeout: string
 }
 

@@ -49,6 +49,8 @@ export async function assignedAddresses(only?: string): Promise<AssignedAddress[
 /** Takes an address off every interface that has it. Returns what was removed and what could not be. */
 export async function removeAddress(address: string): Promise<{ readonly removed: AssignedAddress[]; readonly failed: string[] }> {
   const assigned = await assignedAddresses(address)
+  // What is connected to it is told now: afterwards no reset could leave with this source, and a client would wait for its own time limit.
+  if (assigned.length > 0) await runCommand('ss', ['--no-header', '-K', 'src', address])
   const results = await Promise.all(
     assigned.map(async (one) => ({ one, result: await runCommand('ip', ['addr', 'del', `${one.address}/${one.prefix}`, 'dev', one.interface]) })),
   )

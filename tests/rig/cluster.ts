@@ -23,6 +23,9 @@ export type Status = {
 export const sqlUser = 'rig'
 export const mailUser = { user: 'rig@rig.test', password: 'rig' } as const
 
+/** One cluster suffers many faults on purpose. */
+const manyFaults = ['--failover-threshold', '100']
+
 /** Handoff on the hosts of a rig: two data nodes and a witness with managed etcd, one storage group, and a mailbox server if wanted. */
 export class RigCluster {
   readonly rig: Rig
@@ -62,7 +65,7 @@ export class RigCluster {
       },
       { timeoutMs: 60_000 },
     )
-    await this.handoff('node1', ['storage-group', 'create', storageGroup, '--nodes', 'node1,node2', '--address', sqlAddress], 180_000)
+    await this.handoff('node1', ['storage-group', 'create', storageGroup, '--nodes', 'node1,node2', '--address', sqlAddress, ...manyFaults], 180_000)
     await this.makeSqlClient()
     if (options.mail) await this.makeMailServer()
     await this.untilHealthy()
@@ -230,7 +233,7 @@ export class RigCluster {
 
   private async makeMailServer(): Promise<void> {
     await this.handoff('node1', ['database', 'create', mailDatabase, '--storage-group', storageGroup])
-    await this.handoff('node1', ['server', 'create', mailServer, '--nodes', 'node1,node2', '--address', mailAddress, '--database', mailDatabase])
+    await this.handoff('node1', ['server', 'create', mailServer, '--nodes', 'node1,node2', '--address', mailAddress, '--database', mailDatabase, ...manyFaults])
     await until(
       'a mailbox to be made',
       async () => {
