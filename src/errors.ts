@@ -60,6 +60,24 @@ export const errorRegister = {
     when: 'The data directory belongs to another node or cluster.',
     remedy: 'Move it away, or correct dataDirectory, node or cluster in the configuration.',
   },
+  DATA_DIRECTORY_UNUSABLE: {
+    when: 'The data directory cannot be made, written or read.',
+    remedy: 'Check dataDirectory: a directory on a disk with space, writable by the user that runs handoffd.',
+  },
+  HEARTBEAT_PORT_IN_USE: {
+    when: 'Another process listens on the UDP port of the heartbeats when this node starts.',
+    remedy: 'Stop the other process (`ss -lunp` shows it), or choose another heartbeat.port.',
+  },
+  HEARTBEAT_NOT_BOUND: {
+    when: 'This node cannot listen for heartbeats on one of its networks.',
+    remedy:
+      'EADDRNOTAVAIL: no interface has the address; bring it up, or correct it under networks. EADDRINUSE: another process has the port (`ss -lunp`). It is tried again by itself.',
+  },
+  LISTENER_NOT_OPEN: {
+    when: 'The mailbox service cannot listen on an address and port of a server that it serves.',
+    remedy:
+      'EADDRINUSE: stop the other process (`ss -ltnp` shows it). EADDRNOTAVAIL: no interface has the address. EACCES: ports below 1024 need root or CAP_NET_BIND_SERVICE. It is tried again by itself.',
+  },
   CLOCK_SKEW: {
     when: 'The clock of a node is far from the others.',
     remedy: 'Set up time synchronisation (chrony). Failover does not depend on it; logs, mail dates and certificates do.',
@@ -158,6 +176,10 @@ export const errorRegister = {
   STORE_DIRECTORY_IN_USE: {
     when: 'Another process has the data directory of the embedded store open.',
     remedy: 'Stop the other process, or give this one a directory of its own.',
+  },
+  STORE_ADDRESS_UNUSABLE: {
+    when: 'The embedded store cannot listen on its address.',
+    remedy: 'Correct store.endpoint: host:port, with an address of this machine.',
   },
   STORE_ADDRESS_IN_USE: {
     when: 'Another process listens where the embedded store should.',

@@ -16,7 +16,10 @@ const tls = z.strictObject({
 const store = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('embedded'),
-    endpoint: z.string().describe('host:port of the embedded store: one process, for one machine'),
+    endpoint: z
+      .string()
+      .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'wanted host:port')
+      .describe('host:port of the embedded store: one process, for one machine'),
     serve: z.boolean().default(false).describe('this node runs that process'),
   }),
   z.strictObject({
@@ -41,7 +44,11 @@ export const nodeConfigSchema = z
     cluster: name.describe('name of the cluster'),
     node: name.describe('name of this node, unlike every other'),
     role: z.enum(['data', 'witness', 'standby-site']).default('data').describe('data: may own groups; witness: votes and listens only'),
-    dataDirectory: z.string().startsWith('/', 'wanted an absolute path').describe('everything that this node keeps'),
+    dataDirectory: z
+      .string()
+      .startsWith('/', 'wanted an absolute path')
+      .max(90, 'wanted at most 90 characters: the Unix sockets in it have names of at most 107 bytes (unix(7))')
+      .describe('everything that this node keeps'),
     secretFile: z
       .string()
       .startsWith('/', 'wanted an absolute path')
@@ -87,11 +94,6 @@ export const nodeConfigSchema = z
         workers: z.number().int().min(1).max(64).default(2).describe('worker processes'),
         certFile: z.string().optional().describe('TLS certificate of the listeners, PEM; a self-signed one is made when left out'),
         keyFile: z.string().optional(),
-      })
-      .prefault({}),
-    admin: z
-      .strictObject({
-        listen: z.string().optional().describe('host:port for metrics and the API besides the Unix socket; none when left out'),
       })
       .prefault({}),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

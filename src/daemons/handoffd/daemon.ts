@@ -3,20 +3,24 @@ import type { Logger } from 'pino'
 import { adminApi } from '../../admin/api.ts'
 import { ClusterAdmin } from '../../admin/cluster-admin.ts'
 import { nodeId } from '../../cluster/node.ts'
+import { describeFailure } from '../../cli/output.ts'
 import type { Config } from '../../config/config.ts'
-import { handoffdSocket, logDirectory } from '../../config/paths.ts'
+import { guardianSocket, handoffdSocket, logDirectory } from '../../config/paths.ts'
 import { HandoffError } from '../../errors.ts'
+import { guardianLock } from '../../fencing/protocol.ts'
 import { isServing } from '../../groups/decide.ts'
 import type { GroupId } from '../../groups/group.ts'
 import { defaultTiming } from '../../groups/view.ts'
 import { monotonicMs } from '../../host/clock.ts'
+import { type LockFile, lockHolder } from '../../host/lock-file.ts'
+import { isRunning } from '../../host/processes.ts'
 import { StoreKey } from '../../store/keys.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store, Watch } from '../../store/store.ts'
 import type { Input } from '../../supervisor/ports.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { Addresses } from './addresses.ts'
-import { assertAlone } from './alone.ts'
+import { takeAlone } from './alone.ts'
 import { Copies } from './copies.ts'
 import { Databases } from './databases.ts'
 import { EventLog } from './event-log.ts'
@@ -24,11 +28,13 @@ import { Guarding } from './guarding.ts'
 import { handOverFirst } from './hand-over-first.ts'
 import { ownIdentity } from './identity.ts'
 import { keyedStore } from './keyed-store.ts'
+import { LastingTrouble } from './lasting-trouble.ts'
 import { Loop } from './loop.ts'
 import { MailService } from './mail-service.ts'
 import { metricsText } from './metrics.ts'
 import { OwnStore, storeOptions } from './own-store.ts'
 import { ports } from './ports.ts'
+import { preflight } from './preflight.ts'
 import { registerNode } from './register.ts'
 import { reseed } from './reseed.ts'
 import { readSecrets } from './secrets.ts'
@@ -58,6 +64,10 @@ export class Daemon {
   private readonly events: EventLog
   private readonly known = new Set<GroupId>()
   private readonly timers: NodeJS.Timeout[] = []
+  private readonly storeAway: LastingTrouble
+  private storeTrouble = 'no answer yet'
+  private lock: LockFile | null = null
+  private refused = false
   private watch: Watch | null = null
   private api: ReturnType<typeof adminApi> | null = null
 
@@ -78,6 +88,7 @@ export class Daemon {
     this.events = new EventLog(this.keyed, self, log)
     this.session = new Session(this.store, { cluster: config.cluster, node: self, identity: this.identity, ttlMs: defaultTiming.sessionTtlMs })
     const tell = (event: Parameters<EventLog['tell']>[0]): void => this.events.tell(event)
+    this.storeAway = new LastingTrouble({ code: 'STORE_UNREACHABLE', afterMs: 3000, tell })
     this.copies = new Copies({
       config,
       self,
@@ -117,6 +128,7 @@ export class Daemon {
         sessionBegun: () => {
           this.watch ??= this.store.watch(prefix, 0n, (event) => this.follower.follow(event))
         },
+        sessionFailed: (failure) => this.sessionFailed(failure),
         copies: this.copies,
         addresses: this.addresses,
         services: this.mail.services,
@@ -132,9 +144,24 @@ export class Daemon {
     this.loop = new Loop(this.supervisor, () => this.afterStep())
   }
 
+  /** @throws HandoffError what cannot be helped by trying again; nothing that was started is left running */
   async start(): Promise<void> {
+    const { dataDirectory } = this.config
+    this.lock = await takeAlone(dataDirectory)
+    const guardian = lockHolder(guardianLock(guardianSocket(dataDirectory)))
+    const adopting = guardian !== null && isRunning(guardian)
+    try {
+      if (!adopting) await preflight(this.config)
+      await this.startParts()
+    } catch (failure) {
+      await this.end(adopting ? 'detach' : 'stop')
+      throw failure
+    }
+    this.log.info('handoffd is running')
+  }
+
+  private async startParts(): Promise<void> {
     const { config } = this
-    await assertAlone(handoffdSocket(config.dataDirectory), config.dataDirectory)
     mkdirSync(logDirectory(config.dataDirectory), { recursive: true })
     await this.ownStore.start()
     await this.guarding.start()
@@ -144,11 +171,10 @@ export class Daemon {
       setInterval(() => this.regular(), 500),
       this.copies.startProbing(),
     )
-    this.log.info('handoffd is running')
   }
 
   private async serveApi(): Promise<void> {
-    const { dataDirectory, admin } = this.config
+    const { dataDirectory } = this.config
     const view = () => this.supervisor.view()
     this.api = adminApi({
       admin: this.admin,
@@ -165,7 +191,6 @@ export class Daemon {
     const path = handoffdSocket(dataDirectory)
     rmSync(path, { force: true })
     await this.api.listen({ path })
-    if (admin.listen !== undefined) this.log.warn('admin.listen is not served: the API is on the Unix socket only')
   }
 
   private input(value: Input): void {
@@ -179,15 +204,25 @@ export class Daemon {
       try {
         return await registerNode(this.keyed, this.config, this.identity)
       } catch (failure) {
-        if (failure instanceof HandoffError && (failure.code === 'NODE_NAME_TAKEN' || failure.code === 'NODE_ADDRESS_TAKEN')) {
-          this.log.fatal({ code: failure.code, remedy: failure.remedy }, failure.message)
-          process.stderr.write(`handoffd: ${failure.code}: ${failure.message}\n  remedy: ${failure.remedy}\n`)
-          await this.end('stop')
-          process.exit(1)
-        }
+        if (failure instanceof HandoffError && (failure.code === 'NODE_NAME_TAKEN' || failure.code === 'NODE_ADDRESS_TAKEN')) return this.refuse(failure)
         await new Promise((resolve) => setTimeout(resolve, 200))
       }
     }
+  }
+
+  private sessionFailed(failure: Error): void {
+    this.storeTrouble = failure.message
+    if (failure instanceof HandoffError && failure.code === 'NODE_NAME_TAKEN') void this.refuse(failure)
+  }
+
+  /** Ends this process: the cluster does not take this node as it is configured. */
+  private async refuse(failure: HandoffError): Promise<void> {
+    if (this.refused) return
+    this.refused = true
+    this.log.fatal({ code: failure.code, remedy: failure.remedy }, failure.message)
+    process.stderr.write(`handoffd: ${describeFailure(failure)}\n`)
+    await this.end('stop')
+    process.exit(1)
   }
 
   private afterStep(): void {
@@ -207,6 +242,7 @@ export class Daemon {
 
   private regular(): void {
     this.follower.look()
+    this.storeAway.look('the cluster database', this.follower.reachable ? null : this.storeTrouble, monotonicMs())
     this.mail.check()
     void this.ownStore.keepLeaderElsewhere(this.supervisor.view().nodes)
   }
@@ -242,5 +278,6 @@ export class Daemon {
     this.mail.close()
     await this.store.close()
     await this.ownStore.end(how)
+    this.lock?.release()
   }
 }

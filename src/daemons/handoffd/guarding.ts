@@ -5,12 +5,14 @@ import { type NodeConfig, type NodeId, nodeId } from '../../cluster/node.ts'
 import type { Config } from '../../config/config.ts'
 import { copyDirectory, guardianSocket, logDirectory } from '../../config/paths.ts'
 import { type GuardianClient, startOrAdoptGuardian } from '../../fencing/guardian-client.ts'
+import type { GuardianTraffic } from '../../fencing/protocol.ts'
 import { groupId } from '../../groups/group.ts'
 import type { View } from '../../groups/view.ts'
 import { monotonicMs } from '../../host/clock.ts'
 import type { ClusterEvent, GroupDeadline, Input } from '../../supervisor/ports.ts'
 import type { Addresses } from './addresses.ts'
 import { ClockWatch } from './clock-watch.ts'
+import { LastingTrouble } from './lasting-trouble.ts'
 
 export interface GuardingOptions {
   readonly config: Config
@@ -26,6 +28,7 @@ export interface GuardingOptions {
 export class Guarding {
   private readonly options: GuardingOptions
   private readonly clocks: ClockWatch
+  private readonly unbound: LastingTrouble
   private guardian: GuardianClient | null = null
   private silentPeers: readonly NodeId[] = []
   private peersTold = ''
@@ -33,6 +36,7 @@ export class Guarding {
   constructor(options: GuardingOptions) {
     this.options = options
     this.clocks = new ClockWatch(options.tell)
+    this.unbound = new LastingTrouble({ code: 'HEARTBEAT_NOT_BOUND', afterMs: 2000, tell: options.tell })
   }
 
   /** @throws HandoffError GUARDIAN_START_FAILED */
@@ -55,7 +59,10 @@ export class Guarding {
     })
     this.guardian = guardian
     log.info({ how }, 'guardian')
-    guardian.onReport((reports) => this.reported(reports))
+    guardian.onReport((reports, traffic) => {
+      this.reported(reports)
+      this.lookAtNetworks(traffic)
+    })
     guardian.onEnforced((enforcement) =>
       this.options.tell({
         level: 'error',
@@ -95,6 +102,20 @@ export class Guarding {
   async end(how: 'stop' | 'detach'): Promise<void> {
     if (how === 'stop') await this.guardian?.stop()
     else this.guardian?.detach()
+  }
+
+  private lookAtNetworks(traffic: GuardianTraffic): void {
+    const { networks, heartbeat } = this.options.config
+    for (const { name, address } of networks) {
+      const seen = traffic.networks[name]
+      if (seen === undefined) continue
+      const why = Object.keys(seen.errors).filter((code) => code.startsWith('EADDR') || code === 'EACCES')
+      this.unbound.look(
+        `network "${name}"`,
+        seen.bound ? null : `no heartbeats over it: cannot listen on ${address} UDP port ${heartbeat.port} (${why.join(', ') || 'not yet'})`,
+        monotonicMs(),
+      )
+    }
   }
 
   private reported(reports: readonly PeerReport[]): void {

@@ -1,8 +1,10 @@
 import type { Config } from '../../config/config.ts'
 import { mountsSocket } from '../../config/paths.ts'
 import type { View } from '../../groups/view.ts'
+import { monotonicMs } from '../../host/clock.ts'
 import type { ClusterEvent, Input } from '../../supervisor/ports.ts'
 import type { Databases } from './databases.ts'
+import { LastingTrouble } from './lasting-trouble.ts'
 import { MailboxProcess } from './mailbox-process.ts'
 import { MountsServer, mountsOf } from './mounts-server.ts'
 import { Services } from './services.ts'
@@ -21,24 +23,35 @@ export interface MailServiceOptions {
 export class MailService {
   readonly services: Services
   private readonly options: MailServiceOptions
+  private readonly closedDoors: LastingTrouble
   private mounts: MountsServer | null = null
   private process: MailboxProcess | null = null
 
   constructor(options: MailServiceOptions) {
     this.options = options
     this.services = new Services(() => this.tellMounts())
+    this.closedDoors = new LastingTrouble({ code: 'LISTENER_NOT_OPEN', afterMs: 2000, tell: options.tell })
   }
 
   async start(): Promise<void> {
     this.mounts = new MountsServer(mountsSocket(this.options.config.dataDirectory), this.options.poke)
-    this.process = new MailboxProcess(this.options.config, (code) =>
-      this.options.tell({
-        level: 'warning',
-        code: 'MAILBOX_SERVICE_EXITED',
-        group: null,
-        message: `the mailbox service ended (${code ?? 'signal'}) and is started again`,
-      }),
-    )
+    this.process = new MailboxProcess(this.options.config, {
+      onExit: (code) =>
+        this.options.tell({
+          level: 'warning',
+          code: 'MAILBOX_SERVICE_EXITED',
+          group: null,
+          message: `the mailbox service ended (${code ?? 'signal'}) and is started again`,
+        }),
+      onHealth: ({ listeners }) => {
+        for (const { server, protocol, address, port, listening, error } of listeners)
+          this.closedDoors.look(
+            `${protocol} of "${server}"`,
+            listening ? null : `cannot listen on ${address} port ${port} (${error ?? 'not yet'})`,
+            monotonicMs(),
+          )
+      },
+    })
     await this.process.startOrAdopt()
   }
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -18,15 +18,17 @@ const stopWithinMs = 5000
 export class MailboxProcess {
   private readonly config: Config
   private readonly onExit: (code: number | null) => void
+  private readonly onHealth: (health: ServiceHealth) => void
   private child: ChildProcess | null = null
   /** A service that was running before this process. */
   private adopted: ProcessId | null = null
   private stopping = false
   private startedAt = 0
 
-  constructor(config: Config, onExit: (code: number | null) => void) {
+  constructor(config: Config, told: { readonly onExit: (code: number | null) => void; readonly onHealth: (health: ServiceHealth) => void }) {
     this.config = config
-    this.onExit = onExit
+    this.onExit = told.onExit
+    this.onHealth = told.onHealth
   }
 
   async startOrAdopt(): Promise<void> {
@@ -37,7 +39,9 @@ export class MailboxProcess {
 
   /** Called now and then: starts it when neither a child nor an adopted service is there. */
   async check(): Promise<void> {
-    if (this.stopping || this.child !== null || (await health(mailboxSocket(this.config.dataDirectory))) !== null) return
+    if (this.stopping) return
+    const found = await health(mailboxSocket(this.config.dataDirectory))
+    if (found !== null) return this.onHealth(found)
     if (!this.stopping && this.child === null) this.start()
   }
 
@@ -60,6 +64,7 @@ export class MailboxProcess {
     const program = fileURLToPath(new URL('../handoff-mailbox.js', import.meta.url))
     this.startedAt = performance.now()
     const child = spawn(process.execPath, [program, '--config', file], { detached: true, stdio: ['ignore', log, log] })
+    closeSync(log)
     child.unref()
     this.child = child
     child.once('exit', (code) => {
@@ -86,7 +91,7 @@ export class MailboxProcess {
 }
 
 /** What the service that listens there says of itself; null when nothing answers in time. */
-function health(socketPath: string): Promise<Pick<ServiceHealth, 'pid'> | null> {
+function health(socketPath: string): Promise<ServiceHealth | null> {
   return new Promise((resolve) => {
     const probe = request({ socketPath, path: '/health', timeout: 1000 }, (response) => {
       text(response).then(

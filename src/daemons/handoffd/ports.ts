@@ -20,6 +20,7 @@ export interface PortsOptions {
   readonly session: Session
   /** Told at each renewal. What is read of the cluster database before the first may still be changed by an earlier life of this node. */
   readonly sessionBegun: () => void
+  readonly sessionFailed: (failure: Error) => void
   readonly copies: Copies
   readonly addresses: Addresses
   readonly services: Services
@@ -49,7 +50,10 @@ export function ports(options: PortsOptions): Ports {
             options.sessionBegun()
             return { ok: true, ttlMs } as const
           },
-          (failure: Error) => ({ ok: false, why: failure.message }) as const,
+          (failure: Error) => {
+            options.sessionFailed(failure)
+            return { ok: false, why: failure.message } as const
+          },
         ),
         done,
       ),

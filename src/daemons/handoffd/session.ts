@@ -10,6 +10,8 @@ import type { Store } from '../../store/store.ts'
 export class Session {
   private readonly store: Store
   private readonly key: string
+  private readonly nodeKey: string
+  private readonly identity: string
   private readonly value: string
   private readonly ttlMs: number
   private lease: string | null = null
@@ -18,6 +20,8 @@ export class Session {
   constructor(store: Store, options: { readonly cluster: string; readonly node: NodeId; readonly identity: string; readonly ttlMs: number }) {
     this.store = store
     this.key = StoreKey.session(options.cluster, options.node)
+    this.nodeKey = StoreKey.node(options.cluster, options.node)
+    this.identity = options.identity
     this.value = JSON.stringify({ node: options.node, identity: options.identity, pid: process.pid })
     this.ttlMs = options.ttlMs
   }
@@ -27,7 +31,10 @@ export class Session {
     return { key: this.key, modRevision: this.revision }
   }
 
-  /** One renewal, or a new session when the last one has run out. The caller counts from before the call. */
+  /**
+   * One renewal, or a new session when the last one has run out. The caller counts from before the call.
+   * @throws HandoffError NODE_NAME_TAKEN: the other machine's session is left as it is
+   */
   async renew(): Promise<{ ttlMs: number }> {
     if (this.lease !== null) {
       const renewed = await this.store.keepAlive(this.lease)
@@ -35,7 +42,11 @@ export class Session {
       this.lease = null
     }
     // A new session replaces exactly what was read: a late second copy of this request must not replace it again.
-    const found = await this.store.get(this.key)
+    const [found, node] = await Promise.all([this.store.get(this.key), this.store.get(this.nodeKey)])
+    // Replaced by a second machine of this name, the session of the first would not let it change anything any more.
+    for (const entry of [found, node])
+      if (entry !== null && (JSON.parse(entry.value) as { identity: string }).identity !== this.identity)
+        throw new HandoffError('NODE_NAME_TAKEN', `this node cannot join under its name: "${entry.key}" in the cluster database is another machine's`)
     const granted = await this.store.grant(this.ttlMs)
     const made = await this.store.transact({
       compare: [{ key: this.key, modRevision: found?.modRevision ?? 0n }],

@@ -34,7 +34,7 @@ export class EmbeddedServer {
     engine.failed.then(() => this.cut()).catch(() => {})
   }
 
-  /** @throws HandoffError STORE_ADDRESS_IN_USE, STORE_DIRECTORY_IN_USE, STORE_DAMAGED */
+  /** @throws HandoffError STORE_ADDRESS_IN_USE, STORE_ADDRESS_UNUSABLE, STORE_DIRECTORY_IN_USE, STORE_DAMAGED */
   static async open(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
     const engine = await Engine.open(options)
     try {
@@ -74,7 +74,7 @@ async function listen(server: Server, text: string): Promise<void> {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       if (cause.code === 'EADDRINUSE')
         reject(new HandoffError('STORE_ADDRESS_IN_USE', `the embedded store cannot listen on "${text}": another process does`, { cause }))
-      else reject(cause)
+      else reject(new HandoffError('STORE_ADDRESS_UNUSABLE', `the embedded store cannot listen on "${text}": ${cause.message}`, { cause }))
     })
     server.listen(address, () => resolve())
   })
