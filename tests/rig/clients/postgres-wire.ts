@@ -32,6 +32,7 @@ export class PostgresSession {
   private rows: (string | null)[][] = []
   private failure: string | undefined
   private notice: string | undefined
+  private ended: string | undefined
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -67,6 +68,8 @@ export class PostgresSession {
   }
 
   private expectReady(limitMs: number, what: string): Promise<Reply> {
+    // Closed while nothing was asked: nobody will answer any more.
+    if (this.socket.destroyed) return Promise.reject(new Error(this.failure ?? this.ended ?? 'connection closed'))
     this.rows = []
     this.failure = undefined
     this.notice = undefined
@@ -79,6 +82,7 @@ export class PostgresSession {
   private fail(reason: string): void {
     const pending = this.pending
     this.pending = undefined
+    this.ended ??= reason
     this.socket.destroy()
     if (pending === undefined) return
     clearTimeout(pending.timer)
