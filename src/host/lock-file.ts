@@ -1,4 +1,5 @@
-import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { pidText, readPidFile } from './pid-file.ts'
 import { identify, isRunning, type ProcessId } from './processes.ts'
 
 /** Held by this process until `release` or its end. */
@@ -13,7 +14,7 @@ export interface LockFile {
 export function takeLock(file: string): LockFile | { readonly holder: ProcessId } {
   const own = identify(process.pid) as ProcessId
   const draft = `${file}.${own.pid}`
-  writeFileSync(draft, `${own.pid} ${own.startTicks}\n`, { mode: 0o600 })
+  writeFileSync(draft, pidText(own), { mode: 0o600 })
   try {
     for (;;) {
       try {
@@ -51,14 +52,7 @@ function clearStale(file: string, stale: ProcessId | null, own: ProcessId): void
 }
 
 /** The process that the lock file names, running or not. */
-export function lockHolder(file: string): ProcessId | null {
-  try {
-    const [pid, startTicks] = readFileSync(file, 'utf8').trim().split(' ')
-    return pid === undefined || startTicks === undefined || !/^\d+$/.test(pid) ? null : { pid: Number(pid), startTicks }
-  } catch {
-    return null
-  }
-}
+export const lockHolder = (file: string): ProcessId | null => readPidFile(file)
 
 function releaseIfOwn(file: string, own: ProcessId): void {
   const holder = lockHolder(file)

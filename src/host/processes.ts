@@ -56,32 +56,45 @@ export function spawnDetached(
 
 /** Every process of a program, told by the name of its file, whose working directory is this one. */
 export function processesIn(directory: string, program: string): ProcessId[] {
-  let path: string
-  try {
-    path = realpathSync(directory)
-  } catch {
-    path = directory
-  }
+  const path = realPath(directory)
   return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return []
-    try {
-      if (readlinkSync(`/proc/${name}/cwd`).replace(/ \(deleted\)$/, '') !== path) return []
-      // a program that was replaced by an upgrade is called "NAME (deleted)"
-      if (basename(readlinkSync(`/proc/${name}/exe`)).split(' ')[0] !== program) return []
-    } catch {
-      return []
-    }
-    const id = identify(Number(name))
+    const id = /^\d+$/.test(name) && worksAt(Number(name), path, program) ? identify(Number(name)) : null
     return id === null ? [] : [id]
   })
+}
+
+/** Is this a process of the program with this working directory? */
+export const worksIn = (pid: number, directory: string, program: string): boolean => worksAt(pid, realPath(directory), program)
+
+function worksAt(pid: number, path: string, program: string): boolean {
+  try {
+    if (readlinkSync(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, '') !== path) return false
+    // a program that was replaced by an upgrade is called "NAME (deleted)"
+    return basename(readlinkSync(`/proc/${pid}/exe`)).split(' ')[0] === program
+  } catch {
+    return false
+  }
+}
+
+function realPath(directory: string): string {
+  try {
+    return realpathSync(directory)
+  } catch {
+    return directory
+  }
+}
+
+/** A signal for exactly this process, when it still runs. */
+export function signalProcess(target: ProcessId, name: NodeJS.Signals): void {
+  if (isRunning(target)) signal(target.pid, name)
 }
 
 /** SIGKILL for exactly this process and, where it leads one, its process group. False when it did not run any more. */
 export function killProcess(target: ProcessId): boolean {
   if (target.pid <= 1 || !isRunning(target)) return false
   // The group first: when its leader is gone, nothing proves any more that the group's number still means this group.
-  if (leadsGroup(target.pid)) signal(-target.pid)
-  signal(target.pid)
+  if (leadsGroup(target.pid)) signal(-target.pid, 'SIGKILL')
+  signal(target.pid, 'SIGKILL')
   return true
 }
 
@@ -94,9 +107,9 @@ function leadsGroup(pid: number): boolean {
   }
 }
 
-function signal(pid: number): void {
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, name)
   } catch (failure) {
     if ((failure as NodeJS.ErrnoException).code !== 'ESRCH') throw failure
   }

@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { HandoffError } from '../../errors.ts'
-import { isRunning, pidText, readPidFile, startTicksOf } from '../process-id.ts'
+import { pidText, readPidFile } from '../../host/pid-file.ts'
+import { isRunning, startTicksOf } from '../../host/processes.ts'
 import { writeWhole } from './record-log.ts'
 
 /**

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { chownSync, closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { HandoffError } from '../../errors.ts'
-import { type ProcessId, startTicksOf } from '../process-id.ts'
+import { type ProcessId, startTicksOf } from '../../host/processes.ts'
 import type { EtcdTlsFiles } from './options.ts'
 
 export interface LaunchOptions {

@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HandoffError } from '../../errors.ts'
-import { isRunning, pidText, type ProcessId, readPidFile } from '../process-id.ts'
+import { pidText, readPidFile } from '../../host/pid-file.ts'
+import { isRunning, type ProcessId, signalProcess } from '../../host/processes.ts'
 import { checkPortFree, checkProgram, launchEtcd, type LaunchOptions, logSince, sizeOf } from './launch.ts'
 import type { EtcdTlsFiles } from './options.ts'
 
@@ -94,10 +95,10 @@ export class EtcdMember {
     if (member === null) return
     const begunMs = Date.now()
     let signal: NodeJS.Signals = 'SIGTERM'
-    kill(member, signal)
+    signalProcess(member, signal)
     while (isRunning(member)) {
       await new Promise((resolve) => setTimeout(resolve, 20))
-      if (signal === 'SIGTERM' && Date.now() - begunMs > 5000) kill(member, (signal = 'SIGKILL'))
+      if (signal === 'SIGTERM' && Date.now() - begunMs > 5000) signalProcess(member, (signal = 'SIGKILL'))
     }
     rmSync(this.pidFile, { force: true })
     this.process = null
@@ -167,14 +168,5 @@ export class EtcdMember {
       return new HandoffError('ETCD_FOREIGN_DATA', `etcd member "${this.options.name}" does not fit its cluster: ${last}`)
     if (/address already in use/.test(text)) return new HandoffError('ETCD_PORT_IN_USE', `etcd member "${this.options.name}" cannot listen: ${last}`)
     return new HandoffError('ETCD_START_FAILED', `etcd member "${this.options.name}" ended${last === '' ? ', and its log says nothing' : `: ${last}`}`)
-  }
-}
-
-function kill(member: ProcessId, signal: NodeJS.Signals): void {
-  if (!isRunning(member)) return
-  try {
-    process.kill(member.pid, signal)
-  } catch (failure) {
-    if ((failure as NodeJS.ErrnoException).code !== 'ESRCH') throw failure
   }
 }
