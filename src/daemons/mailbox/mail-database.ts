@@ -28,6 +28,9 @@ export interface MailDatabase {
   close(): Promise<void>
 }
 
+/** Costs nothing while no session watches a mailbox, otherwise one small read. */
+const pollEveryMs = 1000
+
 export interface MailDatabaseOptions {
   readonly poolSize: number
   readonly holdMsMax: number
@@ -40,7 +43,24 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
   const store = createMailStore(mount)
   const directory = createDirectory(mount)
   if (options.publish) store.onChange(options.publish)
-  const update = ({ name, host, port, user, password, epoch, held }: DatabaseMount) => mount.target({ host, port, user, password, database: name, epoch, held })
+  let polling = false
+  // What another node's service commits, or a worker that died before it could tell, is found by looking.
+  const poll = (): void => {
+    if (polling) return
+    polling = true
+    store
+      .poll()
+      .catch(() => undefined)
+      .finally(() => {
+        polling = false
+      })
+  }
+  const pollTimer = setInterval(poll, pollEveryMs)
+  pollTimer.unref()
+  const update = ({ name, host, port, user, password, epoch, held }: DatabaseMount) => {
+    mount.target({ host, port, user, password, database: name, epoch, held })
+    if (!held) poll()
+  }
   update(first)
   return {
     name: first.name,
@@ -53,7 +73,10 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
     account: (accountId) => store.account(accountId),
     hear: (change) => store.hear(change as MailboxChange),
     sweep: () => store.sweep(),
-    close: () => mount.close(),
+    close: () => {
+      clearInterval(pollTimer)
+      return mount.close()
+    },
   }
 }
 
