@@ -56,8 +56,13 @@ export function simPorts(agent: SimAgent): Ports {
         const instance = world.instance(node.id, group)
         if (instance === undefined) return
         // A process that is there but does not run does not answer.
-        if (instance.running === 'none') agent.input({ kind: 'instance', group, state: instance.state(), asOf })
-        else node.when('postgres', () => agent.alive && agent.input({ kind: 'instance', group, state: instance.state(), asOf }))
+        const tell = (): void => {
+          const state = instance.state()
+          // The answer of a busy server may lie about for long after it was true.
+          agent.later(random.chance(0.03) ? random.between(20, 400) : 0, () => agent.input({ kind: 'instance', group, state, asOf }))
+        }
+        if (instance.running === 'none') tell()
+        else node.when('postgres', () => agent.alive && tell())
       })
     },
     publish: (payload) => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, test } from 'vitest'
 import type { DatabaseMount } from '../../mount/mounts.ts'
 import { startThrowaway, type Throwaway, until } from '../../postgres/fixture.ts'
 import { openMailDatabase } from './mail-database.ts'
