@@ -122,7 +122,7 @@ test('etcd is unreachable: said, and an orderly end is still possible', async ()
   nodes.start('a')
   await nodes.said('a', /"code":"STORE_UNREACHABLE".*7983.*tried again by itself/)
   expect(await nodes.stop('a')).toBe(0)
-  expect(nodes.processes()).toEqual([])
+  await expect.poll(() => nodes.processes()).toEqual([])
 })
 
 test('a second handoffd on one directory, two nodes with one name, two with one address: the first goes on undisturbed', async () => {

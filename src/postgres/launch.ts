@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, rmSync, statSync, renameSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { HandoffError } from '../errors.ts'
 import { checkVersion, readControlData } from './control-data.ts'
 import { type Layout, makeLayout, readIfThere, writeOwnFile } from './layout.ts'
+import { boundLog } from '../host/bounded-log.ts'
 import { isRunning, type ProcessId, signalProcess } from '../host/processes.ts'
 import { processesOf, readPidFile, startPostmaster } from './postmaster.ts'
 import { lastLines } from './program.ts'
@@ -21,8 +22,6 @@ export interface LaunchOptions {
   readonly onStarted: (server: Server) => void
 }
 
-const logBytesMax = 16 * 1024 * 1024
-
 /** Starts the postmaster with the settings of a part and waits until it takes sessions. */
 export async function launch(context: ServerContext, part: Part, options: LaunchOptions): Promise<Server> {
   const { layout, user, settings } = context
@@ -35,14 +34,15 @@ export async function launch(context: ServerContext, part: Part, options: Launch
   removeStaleLocks(layout, settings.port)
   writePart(context, part)
   keepManagedSettings(layout, context)
-  const logStart = beginLog(layout.logFile)
+  await boundLog(layout.logFile)
+  const logStart = existsSync(layout.logFile) ? statSync(layout.logFile).size : 0
   const args = ['-D', layout.data, '-c', `config_file=${layout.configFile}`, '-c', `hba_file=${layout.hbaFile}`, '-c', `ident_file=${layout.identFile}`]
   const started = startPostmaster({ program: join(options.binDirectory, 'postgres'), args, user, logFile: layout.logFile })
   if (started instanceof Error) throw new HandoffError('POSTGRES_START_FAILED', started.message, { cause: started })
   writeOwnFile(layout.factsFile, `${JSON.stringify({ pid: started.pid, startTicks: started.startTicks, startedAt: new Date().toISOString() })}\n`, user)
   const server = new Server(context, started, started.exited)
   options.onStarted(server)
-  const whatItSaid = (): string => lastLines(readFileSync(layout.logFile, 'utf8').slice(logStart), 6)
+  const whatItSaid = (): string => lastLines(readFileSync(layout.logFile).subarray(logStart).toString('utf8'), 6)
   try {
     await waitFor(
       () => {
@@ -128,12 +128,4 @@ function keepManagedSettings(layout: Layout, context: ServerContext): void {
   if (text === null) return
   const kept = withoutManaged(text)
   if (kept !== text) writeOwnFile(file, kept, context.user)
-}
-
-function beginLog(file: string): number {
-  if (!existsSync(file)) return 0
-  const { size } = statSync(file)
-  if (size < logBytesMax) return size
-  renameSync(file, `${file}.1`)
-  return 0
 }

@@ -29,6 +29,7 @@ import { handOverFirst } from './hand-over-first.ts'
 import { ownIdentity } from './identity.ts'
 import { keyedStore } from './keyed-store.ts'
 import { LastingTrouble } from './lasting-trouble.ts'
+import { startBoundingLogs } from './logs.ts'
 import { Loop } from './loop.ts'
 import { MailService } from './mail-service.ts'
 import { metricsText } from './metrics.ts'
@@ -170,6 +171,7 @@ export class Daemon {
     this.timers.push(
       setInterval(() => this.regular(), 500),
       this.copies.startProbing(),
+      startBoundingLogs(config.dataDirectory, this.log),
     )
   }
 

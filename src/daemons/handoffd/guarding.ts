@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { HeartbeatPayload, PeerReport } from '../../cluster/liveness.ts'
 import { type NodeConfig, type NodeId, nodeId } from '../../cluster/node.ts'
 import type { Config } from '../../config/config.ts'
-import { copyDirectory, guardianSocket, logDirectory } from '../../config/paths.ts'
+import { copyDirectory, guardianLog, guardianSocket } from '../../config/paths.ts'
 import { type GuardianClient, startOrAdoptGuardian } from '../../fencing/guardian-client.ts'
 import type { GuardianTraffic } from '../../fencing/protocol.ts'
 import { groupId } from '../../groups/group.ts'
@@ -54,7 +54,7 @@ export class Guarding {
         ...(config.watchdog === undefined ? {} : { watchdog: config.watchdog }),
       },
       socketPath: guardianSocket(config.dataDirectory),
-      logFile: join(logDirectory(config.dataDirectory), 'guardian.log'),
+      logFile: guardianLog(config.dataDirectory),
       log,
     })
     this.guardian = guardian

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ServiceHealth } from '../../admin/mailbox-api.ts'
 import type { Config } from '../../config/config.ts'
-import { logDirectory, mailboxDirectory, mailboxSocket, mountsSocket } from '../../config/paths.ts'
+import { logDirectory, mailboxDirectory, mailboxLog, mailboxSocket, mountsSocket } from '../../config/paths.ts'
 import { identify, isRunning, killProcess, type ProcessId } from '../../host/processes.ts'
 
 const stopWithinMs = 5000
@@ -60,7 +60,7 @@ export class MailboxProcess {
       ...(mailbox.certFile === undefined || mailbox.keyFile === undefined ? {} : { tls: { certificateFile: mailbox.certFile, keyFile: mailbox.keyFile } }),
     }
     writeFileSync(file, `${JSON.stringify(options, null, 2)}\n`, { mode: 0o600 })
-    const log = openSync(join(logDirectory(dataDirectory), 'handoff-mailbox.log'), 'a')
+    const log = openSync(mailboxLog(dataDirectory), 'a')
     const program = fileURLToPath(new URL('../handoff-mailbox.js', import.meta.url))
     this.startedAt = performance.now()
     const child = spawn(process.execPath, [program, '--config', file], { detached: true, stdio: ['ignore', log, log] })

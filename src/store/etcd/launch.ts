@@ -118,10 +118,11 @@ function unprivilegedUser(): { readonly uid: number; readonly gid: number } | nu
   return null
 }
 
-/** The end of the log from a position on. */
+/** The end of the log from a position on; all of it when it has been cut since. */
 export function logSince(file: string, position: number): string {
   try {
-    return readFileSync(file).subarray(position).toString('utf8')
+    const text = readFileSync(file)
+    return text.subarray(position > text.length ? 0 : position).toString('utf8')
   } catch {
     return ''
   }
