@@ -22,7 +22,7 @@ export function planFaults(world: World, random: Random, from: number, until: nu
 /** Faults that wait for the moments between two dependent steps, on the node where it happens or on another. */
 export function planAmbushes(world: World, random: Random, from: number, until: number): void {
   const ambushes = Array.from({ length: random.below(4) }, () => ({
-    moment: random.pick<Moment>(['joined', 'joined', 'left', 'owner changed', 'promotion', 'restart', 'setting', 'promise']),
+    moment: random.pick<Moment>(['joined', 'joined', 'left', 'owner changed', 'promotion', 'restart', 'setting', 'promise', 'late change', 'late change']),
     skip: random.below(3),
     delay: random.pick([random.between(0, 5), random.between(0, 60), random.between(0, 600)]),
     here: random.chance(0.7),

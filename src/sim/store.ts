@@ -60,6 +60,8 @@ export class SimStore {
   readonly watchers = new Set<(event: StoreEvent) => void>()
   /** Called on each applied transaction, before anybody else learns of it. */
   onCommit: (transaction: Transaction | null, events: readonly StoreEvent[], before: (key: string) => string | undefined) => void = () => undefined
+  /** A change that will be carried out late, if at all, has been sent from this node. */
+  onDelayed: (from: number) => void = () => undefined
   private readonly leases = new Map<number, Lease>()
   private nextLease = 1
   private readonly answeredAt = new Map<number, number>()
@@ -99,11 +101,12 @@ export class SimStore {
       done(answer)
     }
     const unsent = !this.available(from) && this.random.chance(0.3)
-    this.queue.after(options.timeoutMs, () => finish({ kind: unsent ? 'unsent' : 'unknown' }))
+    this.queue.after(unsent ? this.random.between(5, options.timeoutMs) : options.timeoutMs, () => finish({ kind: unsent ? 'unsent' : 'unknown' }))
     if (unsent) return
     // A request may lie in a buffer through a cut, or for no reason that its sender knows, and be carried out long after it has been given up.
     const stuck = this.random.chance(0.3) ? this.random.between(100, 3000) : 0
-    const delayed = this.random.chance(options.delayedOften === true ? 0.08 : 0.01) ? this.random.between(100, 3000) : 0
+    const delayed = this.random.chance(options.delayedOften === true ? 0.1 : 0.01) ? this.random.between(100, 5000) : 0
+    if (delayed > 0 && options.delayedOften === true) this.onDelayed(from)
     const attempt = (last: boolean): void => {
       if (!this.takes(from)) {
         if (!last && stuck > 0) this.queue.after(stuck, () => attempt(true))

@@ -16,7 +16,7 @@ import { SimStore } from './store.ts'
 import { Trace } from './trace.ts'
 
 /** Instants between two steps that depend on each other. */
-export type Moment = 'joined' | 'left' | 'owner changed' | 'promotion' | 'restart' | 'setting' | 'promise'
+export type Moment = 'joined' | 'left' | 'owner changed' | 'promotion' | 'restart' | 'setting' | 'promise' | 'late change'
 
 export interface WorldOptions {
   readonly seed: number
@@ -110,6 +110,7 @@ export class World {
     }))
     this.store = new SimStore(this.queue, seed.fork(), { reachable: (from) => this.storeReachable(from), hears: (from) => this.storeHears(from) })
     this.checkers = new Checkers(this)
+    this.store.onDelayed = (from) => this.onMoment('late change', this.nodes[from] as SimNode)
     this.store.onCommit = (transaction, events, before) => {
       this.checkers.committed(transaction, events, before)
       for (const event of events)
