@@ -78,6 +78,11 @@ describe('an owner', () => {
     expect(swap?.next).toMatchObject({ owner: n1, epoch: 3, inSync: [n1] })
   })
 
+  test('does not drop a copy because its own PostgreSQL has stopped telling how far that is', () => {
+    const group = groupView({ instance: primary(), stalledSince: new Map([[n2, now - 5000]]), instanceSeenAt: now - 4900 })
+    expect(swaps(decide(view('n1', [peer('n2'), peer('w')], group), now))).toEqual([])
+  })
+
   test('that hears nobody does not: the others may be well and about to take over', () => {
     expect(swaps(decide(view('n1', [peer('n2', silent), peer('w', silent)], groupView({ instance: primary() })), now))).toEqual([])
   })

@@ -79,6 +79,7 @@ export function groupView(changes: Partial<GroupView> = {}): GroupView {
     served: false,
     takenOffline: false,
     disconnectedSince: new Map(),
+    instanceSeenAt: now,
     stalledSince: new Map(),
     droppedAt: new Map(),
     notStreamingSince: null,

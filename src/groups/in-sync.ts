@@ -21,7 +21,7 @@ export function tendSynchronousSet(view: View, group: GroupView, record: Ownersh
   if (group.pendingRecord !== null) return []
   const members = others(record, view.self)
   const leaving = members.flatMap((node) => {
-    const why = dropReason(view, group, node, now)
+    const why = dropReason(view, group, node)
     return why === null ? [] : [{ node, why }]
   })
   if (leaving.length > 0) {
@@ -55,14 +55,14 @@ export function tendReadySet(view: View, group: GroupView, record: OwnershipReco
 }
 
 /** Why an in-sync copy must leave the set before anything more can be acknowledged, or null. */
-function dropReason(view: View, group: GroupView, node: NodeId, now: number): string | null {
+function dropReason(view: View, group: GroupView, node: NodeId): string | null {
   if (!heard(view, node)) return waitsAlone(view, node) ? null : 'silent'
   const copy = view.peers.get(node)?.payload?.copies.find((candidate) => candidate.group === group.config.name)
   if (copy !== undefined && copy.state !== 'standby' && copy.epochSeen === group.record?.epoch) return `its copy is ${copy.state}`
-  const disconnected = group.disconnectedSince.get(node)
-  if (disconnected !== undefined && now - disconnected >= view.timing.dropDisconnectedAfterMs) return `not streaming for ${Math.round(now - disconnected)} ms`
-  const stalled = group.stalledSince.get(node)
-  if (stalled !== undefined && now - stalled >= view.timing.dropStalledAfterMs) return `has not flushed for ${Math.round(now - stalled)} ms`
+  const disconnectedMs = group.instanceSeenAt - (group.disconnectedSince.get(node) ?? group.instanceSeenAt)
+  if (disconnectedMs >= view.timing.dropDisconnectedAfterMs) return `not streaming for ${Math.round(disconnectedMs)} ms`
+  const stalledMs = group.instanceSeenAt - (group.stalledSince.get(node) ?? group.instanceSeenAt)
+  if (stalledMs >= view.timing.dropStalledAfterMs) return `has not flushed for ${Math.round(stalledMs)} ms`
   return null
 }
 

@@ -94,6 +94,8 @@ export interface GroupView {
   readonly takenOffline: boolean
   /** Since when an in-sync copy has been without a walreceiver, or without progress (monotonic ms). */
   readonly disconnectedSince: ReadonlyMap<NodeId, number>
+  /** When the instance was looked at last (monotonic ms): an instance that does not answer says nothing about its standbys. */
+  readonly instanceSeenAt: number
   readonly stalledSince: ReadonlyMap<NodeId, number>
   readonly droppedAt: ReadonlyMap<NodeId, number>
   /** Since when the own standby has not been streaming (monotonic ms), null while it is. */

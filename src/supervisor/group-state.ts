@@ -25,6 +25,7 @@ export class GroupState {
   sick: string | null = null
   served = false
   takenOffline = false
+  instanceSeenAt = Number.NEGATIVE_INFINITY
   epochSeen = 0
   epochSeenAt = 0
   readonly running = new Map<Lane, Running>()
@@ -64,6 +65,7 @@ export class GroupState {
 
   observeInstance(state: InstanceState, now: number): void {
     this.instance = state
+    this.instanceSeenAt = now
     this.notStreamingSince = state.kind === 'standby' && !state.streaming ? (this.notStreamingSince ?? now) : null
     if (state.kind !== 'primary') {
       this.lastPrimary = null
@@ -154,6 +156,7 @@ export class GroupState {
       served: this.served,
       takenOffline: this.takenOffline,
       disconnectedSince: this.disconnectedSince,
+      instanceSeenAt: this.instanceSeenAt,
       stalledSince: this.stalledSince,
       droppedAt: this.droppedAt,
       notStreamingSince: this.notStreamingSince,

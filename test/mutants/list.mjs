@@ -130,11 +130,7 @@ export const mutants = [
   },
   {
     name: 'a swap of an earlier life of the cluster service is carried out',
-    edits: alone(
-      'sim/store-session.js',
-      'modRevision: this.sessionRevision }];',
-      'modRevision: agent.world.store.entries.get(compares[0].key)?.modRevision ?? 0 }];',
-    ),
+    edits: alone('sim/store-session.js', 'const compares = [{', 'const compares = []; const dropped = [{'),
   },
   {
     name: 'what is told before the first read is dropped',
@@ -146,6 +142,6 @@ export const mutants = [
   },
   {
     name: 'nobody drops a copy that does not flush',
-    edits: alone('groups/in-sync.js', 'stalled !== undefined && now - stalled >= view.timing.dropStalledAfterMs', 'false'),
+    edits: alone('groups/in-sync.js', 'stalledMs >= view.timing.dropStalledAfterMs', 'false'),
   },
 ]
