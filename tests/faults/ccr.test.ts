@@ -37,6 +37,7 @@ describe.skipIf(obstacle !== undefined)('continuous replication on hosts', () =>
       expect.soft(mail?.shownThenGone, 'mail shown, then gone').toEqual([])
       expect.soft(mail?.renamed, 'UIDs with another message').toEqual([])
       expect.soft(outcome.outage.ms, 'outage in ms').toBeLessThan(fault.outageMsMax)
+      if (fault.unnoticed === true) expect.soft(mail?.deliveredAgain, 'offered again after a lost connection').toBe(0)
       if (fault.owner === 'moves') expect.soft(outcome.activeAfter).not.toBe(outcome.active)
       if (fault.owner === 'stays') expect.soft(outcome.activeAfter).toBe(outcome.active)
       process.stdout.write(

@@ -9,6 +9,8 @@ import { type Fault, faults } from './fault.ts'
 export type Expectation = Fault & {
   readonly outageMsMax: number
   readonly owner: 'moves' | 'stays' | 'either'
+  /** No connection of a mail client ends. */
+  readonly unnoticed?: true
 }
 
 /** Continuous replication: every fault of one thing at a time, on the node that is active unless it says otherwise. */
@@ -37,6 +39,7 @@ export const matrix: readonly Expectation[] = [
     },
     outageMsMax: 3000,
     owner: 'stays',
+    unnoticed: true,
   },
   {
     name: 'kill -9 of the mailbox service',

@@ -26,6 +26,8 @@ export class MailService {
   private readonly closedDoors: LastingTrouble
   private mounts: MountsServer | null = null
   private process: MailboxProcess | null = null
+  /** Is it known which servers are served here? Until then a service that was adopted is not told to close what it may have open. */
+  private knowing = false
 
   constructor(options: MailServiceOptions) {
     this.options = options
@@ -82,9 +84,18 @@ export class MailService {
   }
 
   private tellMounts(): void {
-    const { view, postgresPassword, databases } = this.options
+    const { postgresPassword, databases } = this.options
+    const view = this.options.view()
+    this.knowing ||= knowsWhatItServes(view, this.services.serving)
+    if (!this.knowing) return
     this.mounts?.publish(
-      mountsOf(view(), { user: 'handoff', password: postgresPassword, databases: databases.allCreated, serving: new Set(this.services.serving.keys()) }),
+      mountsOf(view, { user: 'handoff', password: postgresPassword, databases: databases.allCreated, serving: new Set(this.services.serving.keys()) }),
     )
   }
+}
+
+/** The records have been read, and every server that this node owns has been told to serve again. */
+export function knowsWhatItServes(view: View, serving: ReadonlyMap<string, number>): boolean {
+  const owned = view.groups.filter(({ config, record }) => config.kind === 'server' && record?.owner === view.self && record.state === 'online')
+  return view.storeFollowed && owned.every(({ config }) => serving.has(config.name))
 }

@@ -2,13 +2,16 @@ import { unlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { DatabaseConfig } from '../../admin/cluster-admin.ts'
 import type { View } from '../../groups/view.ts'
-import { type MountsMessage, noMounts } from '../../mount/mounts.ts'
+import type { MountsMessage } from '../../mount/mounts.ts'
 
-/** Tells every mailbox service of this node the mounts: the whole state as one JSON line, again whenever it changes. */
+/**
+ * Tells every mailbox service of this node the mounts: the whole state as one JSON line, again whenever it changes. Nothing is said
+ * before the first `publish`: a service that serves since before this process goes on as it was told last.
+ */
 export class MountsServer {
   private readonly server: Server
   private readonly clients = new Set<Socket>()
-  private line = `${JSON.stringify(noMounts)}\n`
+  private line: string | null = null
 
   /** @param changed called when a mailbox service has come or gone */
   constructor(path: string, changed: () => void) {
@@ -25,7 +28,7 @@ export class MountsServer {
         changed()
       })
       socket.on('error', () => socket.destroy())
-      socket.write(this.line)
+      if (this.line !== null) socket.write(this.line)
     })
     this.server.listen(path)
   }
