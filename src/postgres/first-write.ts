@@ -1,6 +1,7 @@
 import type { Server } from './server.ts'
 
-const lookEveryMs = 100
+/** Looked for less and less often: the answer is exact all the same. */
+const lookEveryMs = { first: 100, factor: 1.2, max: 2000 } as const
 const lookAheadMax = 1000
 
 /** The next transaction number: whatever has a smaller one was there before. */
@@ -15,6 +16,7 @@ export async function nextTransaction(server: Server): Promise<bigint> {
  */
 export async function firstWrite(server: Server, from: bigint, options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<number | null> {
   const until = performance.now() + options.timeoutMs
+  let waitMs: number = lookEveryMs.first
   while (performance.now() < until && !options.signal.aborted) {
     const rows = await server.control.query<{ at: string | null }>(
       `select (extract(epoch from min(pg_xact_commit_timestamp((xid % 4294967296)::text::xid))) * 1000)::text as at
@@ -22,7 +24,8 @@ export async function firstWrite(server: Server, from: bigint, options: { readon
     )
     const at = rows[0]?.at ?? null
     if (at !== null) return Number(at)
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    waitMs = Math.min(lookEveryMs.max, waitMs * lookEveryMs.factor)
   }
   return null
 }
