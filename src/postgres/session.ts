@@ -23,6 +23,8 @@ export class Session {
   private client: pg.Client | null = null
   private connecting: Promise<pg.Client> | null = null
   private closed = false
+  /** Settles when the query before has ended. */
+  private turn: Promise<void> = Promise.resolve()
 
   constructor(options: SessionOptions, onLost: () => void = () => {}) {
     this.options = options
@@ -41,7 +43,14 @@ export class Session {
       timer = setTimeout(() => reject(new HandoffError('POSTGRES_TIMEOUT', `no answer within ${timeoutMs} ms to: ${text.trim().slice(0, 80)}`)), timeoutMs)
     })
     timeout.catch(() => {})
+    // One after the other: node-postgres wants no query given to it while another runs.
+    const before = this.turn
+    let end = (): void => {}
+    this.turn = new Promise((resolve) => {
+      end = resolve
+    })
     try {
+      await Promise.race([before, timeout])
       const client = this.client ?? (await Promise.race([this.connect(), timeout]))
       const result = await Promise.race([options.values === undefined ? client.query(text) : client.query(text, [...options.values]), timeout])
       return result.rows as Row[]
@@ -50,6 +59,7 @@ export class Session {
       throw error
     } finally {
       clearTimeout(timer)
+      end()
     }
   }
 
