@@ -104,3 +104,13 @@ export interface Problem {
   readonly detail: string
   readonly remedy: string
 }
+
+/** `GET /api/v1/cluster`: everything as one node sees it. */
+export interface ClusterStatus {
+  readonly cluster: { readonly id: string; readonly name: string } | null
+  readonly self: string
+  readonly storeReachable: boolean
+  readonly nodes: readonly NodeStatus[]
+  readonly groups: readonly GroupStatus[]
+  readonly copies: readonly CopyStatus[]
+}

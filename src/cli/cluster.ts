@@ -1,22 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import type { CopyStatus, GroupStatus, NodeStatus } from '../admin/schemas.ts'
+import type { ClusterStatus } from '../admin/schemas.ts'
 import { context } from './context.ts'
 import { copyTable } from './copy.ts'
 import { groupTable } from './group.ts'
 import { nodeTable } from './node.ts'
 import { indent } from './explain.ts'
 import { print, show } from './output.ts'
-
-export interface ClusterStatus {
-  readonly cluster: { readonly id: string; readonly name: string } | null
-  readonly self: string
-  readonly storeReachable: boolean
-  readonly nodes: readonly NodeStatus[]
-  readonly groups: readonly GroupStatus[]
-  readonly copies: readonly CopyStatus[]
-}
 
 export function clusterCommands(root: Command): void {
   const noun = root.command('cluster').description('the cluster as a whole')

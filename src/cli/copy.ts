@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { CopyStatus } from '../admin/schemas.ts'
-import type { ClusterStatus } from './cluster.ts'
+import type { ClusterStatus } from '../admin/schemas.ts'
 import { context, progressLine, waitFor } from './context.ts'
 import { bytes, show, table } from './output.ts'
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { NodeStatus } from '../admin/schemas.ts'
-import type { ClusterStatus } from './cluster.ts'
+import type { ClusterStatus } from '../admin/schemas.ts'
 import { context } from './context.ts'
 import { print, show, table } from './output.ts'
 

@@ -1,7 +1,7 @@
 import { type FailoverOptions, failoverPolicy, withFailoverOptions } from './failover-options.ts'
 import type { Command } from 'commander'
 import { defaultServerPorts } from '../admin/schemas.ts'
-import type { ClusterStatus } from './cluster.ts'
+import type { ClusterStatus } from '../admin/schemas.ts'
 import { context, progressLine, waitFor } from './context.ts'
 import { groupTable, move } from './group.ts'
 import { show } from './output.ts'

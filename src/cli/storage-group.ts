@@ -1,6 +1,6 @@
 import { type FailoverOptions, failoverPolicy, withFailoverOptions } from './failover-options.ts'
 import type { Command } from 'commander'
-import type { ClusterStatus } from './cluster.ts'
+import type { ClusterStatus } from '../admin/schemas.ts'
 import { context, progressLine, waitFor } from './context.ts'
 import { groupTable } from './group.ts'
 import { show } from './output.ts'

@@ -1,4 +1,4 @@
-import type { ClusterStatus } from '../cluster.ts'
+import type { ClusterStatus } from '../../admin/schemas.ts'
 import { statusText } from '../cluster.ts'
 import { print } from '../output.ts'
 import { demoUser } from './mail-check.ts'

@@ -1,5 +1,5 @@
 import type { DecisionRecord } from '../../groups/decision.ts'
-import type { ClusterStatus } from '../cluster.ts'
+import type { ClusterStatus } from '../../admin/schemas.ts'
 import { print } from '../output.ts'
 import { demoUser, readMessageIds } from './mail-check.ts'
 import { MailFlow } from './mail-flow.ts'
