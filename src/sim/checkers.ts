@@ -144,9 +144,10 @@ export class Checkers {
         )
   }
 
-  acknowledge(instance: SimInstance, write: Write): void {
+  acknowledge(instance: SimInstance, write: Write, position: number): void {
     this.acknowledged++
     this.keep(instance, write.id, write.insertedAt)
+    this.everyMemberHas(instance, position)
     this.serves(instance.node, instance.group, instance.epoch, 'acknowledges')
   }
 
@@ -158,7 +159,27 @@ export class Checkers {
         this.keep(instance, id, 0)
       }
     }
+    this.everyMemberHas(instance, instance.visible)
     this.serves(instance.node, instance.group, instance.epoch, 'answers reads')
+  }
+
+  /** What the owner acknowledges or shows is on the disk of every copy that may take over from it at this instant. */
+  private everyMemberHas(instance: SimInstance, upTo: number): void {
+    const { group, node } = instance
+    const record = this.world.record(group)
+    let position = upTo
+    // PostgreSQL's own entries are nobody's write.
+    while (position > 0 && (instance.log[position - 1] as number) < 0) position--
+    if (record.owner !== node.id || record.epoch !== instance.epoch || position === 0) return
+    for (const member of record.inSync) {
+      const copy = this.world.instance(member, group)
+      // A directory that is lost with its disk takes nothing over.
+      if (copy?.present !== true || (copy.flushed >= position && copy.log[position - 1] === instance.log[position - 1])) continue
+      throw new Violation(
+        3,
+        `${group}: ${node.id} (epoch ${instance.epoch}) acknowledges or shows write ${instance.log[position - 1]}, which ${member} of inSync {${record.inSync.join()}} lacks`,
+      )
+    }
   }
 
   private keep(instance: SimInstance, id: number, insertedAt: number): void {

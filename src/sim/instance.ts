@@ -266,8 +266,8 @@ export class SimInstance {
     if (position <= this.visible) return
     this.visible = position
     while (this.waiting.length > 0 && (this.waiting[0]?.position ?? 0) <= position) {
-      const write = this.waiting.shift()?.write
-      if (write !== undefined) this.world.acknowledge(this, write)
+      const next = this.waiting.shift()
+      if (next !== undefined) this.world.acknowledge(this, next.write, next.position)
     }
   }
 

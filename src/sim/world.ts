@@ -375,8 +375,8 @@ export class World {
     this.onMoment('promotion', instance.node)
   }
 
-  acknowledge(instance: SimInstance, write: Write): void {
-    this.checkers.acknowledge(instance, write)
+  acknowledge(instance: SimInstance, write: Write, position: number): void {
+    this.checkers.acknowledge(instance, write, position)
     this.lastAcknowledged.set(instance.group, this.queue.now)
     write.answer(true)
   }
