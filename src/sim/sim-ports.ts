@@ -59,7 +59,7 @@ export function simPorts(agent: SimAgent): Ports {
         const tell = (): void => {
           const state = instance.state()
           // The answer of a busy server may lie about for long after it was true.
-          agent.later(random.chance(0.03) ? random.between(20, 400) : 0, () => agent.input({ kind: 'instance', group, state, asOf }))
+          agent.later(random.chance(0.03) ? 20 + 2500 * random.next() ** 3 : 0, () => agent.input({ kind: 'instance', group, state, asOf }))
         }
         if (instance.running === 'none') tell()
         else node.when('postgres', () => agent.alive && tell())
