@@ -94,6 +94,8 @@ export const nodeConfigSchema = z
         workers: z.number().int().min(1).max(64).default(2).describe('worker processes'),
         certFile: z.string().optional().describe('TLS certificate of the listeners, PEM; a self-signed one is made when left out'),
         keyFile: z.string().optional(),
+        clearTextLogin: z.enum(['refused', 'allowed']).default('refused').describe('logins without TLS: only where nobody else is on the wire'),
+        loginDomain: z.string().min(1).optional().describe('completes a login name without "@"'),
       })
       .prefault({}),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -56,6 +56,8 @@ export class MailboxProcess {
       controlSocket: mailboxSocket(dataDirectory),
       mounts: { socket: mountsSocket(dataDirectory) },
       workers: mailbox.workers,
+      clearTextLogin: mailbox.clearTextLogin,
+      ...(mailbox.loginDomain === undefined ? {} : { loginDomain: mailbox.loginDomain }),
       logLevel,
       ...(mailbox.certFile === undefined || mailbox.keyFile === undefined ? {} : { tls: { certificateFile: mailbox.certFile, keyFile: mailbox.keyFile } }),
     }

@@ -34,6 +34,8 @@ const pollEveryMs = 1000
 export interface MailDatabaseOptions {
   readonly poolSize: number
   readonly holdMsMax: number
+  /** Completes a login name without "@". */
+  readonly loginDomain?: string | undefined
   /** Told of every change this process commits. */
   readonly publish?: (change: unknown) => void
 }
@@ -68,7 +70,7 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
     update,
     migrate: () => store.migrate(),
     findRecipient: (address) => directory.resolveRecipient(address),
-    authenticate: (username, password) => directory.authenticate(username, password),
+    authenticate: (username, password) => directory.authenticate(loginAddress(username, options.loginDomain), password),
     deliver: (request) => deliver(store, request),
     account: (accountId) => store.account(accountId),
     hear: (change) => store.hear(change as MailboxChange),
@@ -99,4 +101,8 @@ async function deliver(store: MailStore, request: Parameters<MailDatabase['deliv
       ),
     ),
   )
+}
+
+function loginAddress(username: string, domain: string | undefined): string {
+  return domain === undefined || username.includes('@') ? username : `${username}@${domain}`
 }

@@ -49,6 +49,7 @@ export const mailboxServiceSchema = z
       .optional()
       .describe('certificate chain and key (PEM); a self-signed one is made when left out'),
     clearTextLogin: z.enum(['refused', 'allowed']).default('refused').describe('logins without TLS'),
+    loginDomain: z.string().min(1).optional().describe('completes a login name without "@"'),
     messageBytesMax: z
       .number()
       .int()
