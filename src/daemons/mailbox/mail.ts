@@ -48,7 +48,10 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
         if (known) known.update(mount)
         else {
           const publish = (change: unknown) => given.publish({ database: mount.name, change } satisfies Announcement)
-          databases.set(mount.name, openMailDatabase(mount, { poolSize: options.poolSize, holdMsMax: options.holdMsMax, loginDomain: options.loginDomain, publish }))
+          databases.set(
+            mount.name,
+            openMailDatabase(mount, { poolSize: options.poolSize, holdMsMax: options.holdMsMax, loginDomain: options.loginDomain, publish }),
+          )
         }
       }
     },
