@@ -19,7 +19,7 @@ export const createStorageGroup = z.strictObject({
 })
 export type CreateStorageGroup = z.infer<typeof createStorageGroup>
 
-export const defaultServerPorts = { smtp: 25, submission: 587, lmtp: 24, imap: 143, imaps: 993 }
+export const defaultServerPorts = { smtp: 25, submission: 587, submissions: 465, lmtp: 24, imap: 143, imaps: 993 }
 
 export const createServer = z.strictObject({
   name,
@@ -27,7 +27,14 @@ export const createServer = z.strictObject({
   addresses: z.array(z.union([z.ipv4(), z.ipv6()])).min(1),
   databases: z.array(name).min(1),
   ports: z
-    .strictObject({ smtp: port.optional(), submission: port.optional(), lmtp: port.optional(), imap: port.optional(), imaps: port.optional() })
+    .strictObject({
+      smtp: port.optional(),
+      submission: port.optional(),
+      submissions: port.optional(),
+      lmtp: port.optional(),
+      imap: port.optional(),
+      imaps: port.optional(),
+    })
     .default(defaultServerPorts),
   failoverThreshold: z.number().int().min(1).max(100).optional(),
   failoverPeriodMs: z.number().int().min(1000).optional(),

@@ -29,6 +29,9 @@ test('accounts, aliases and tags: one address belongs to one account, in any cas
       expect(await directory.authenticate('ann@example.org', 'new')).toEqual(ann)
 
       await directory.createAlias('post@example.org', 'ann@example.org')
+      expect(await directory.findPostmaster()).toBeUndefined()
+      await directory.createAlias('postmaster@example.org', 'ann@example.org')
+      expect(await directory.findPostmaster()).toEqual({ accountId, address: 'postmaster@example.org' })
       await expect(directory.createAlias('post@example.org', 'ann@example.org')).rejects.toMatchObject({ code: 'ACCOUNT_EXISTS' })
       await expect(directory.createAlias('x@example.org', 'nobody@example.org')).rejects.toMatchObject({ code: 'ACCOUNT_UNKNOWN' })
       const { accountId: plus } = await directory.createAccount({ address: 'ann+list@example.org', password: 'x' })

@@ -40,6 +40,12 @@ export function createDirectory(mount: Mount): Directory {
       const row = address && (await findExact(mount, [address.address]))[0]
       return (await verified.verify(password, row?.password)) && row ? { accountId: row.accountId, address: row.account } : undefined
     },
+    async findPostmaster() {
+      const sql = `select 'postmaster@' || d.name as address, coalesce(a.id, l.account_id)::text as "accountId" from mail.domain d
+        left join mail.account a on a.address = 'postmaster@' || d.name left join mail.alias l on l.address = 'postmaster@' || d.name
+        where coalesce(a.id, l.account_id) is not null order by d.name limit 1`
+      return (await mount.read((db) => db.query<{ address: string; accountId: string }>(sql))).rows[0]
+    },
     async resolveRecipient(text) {
       const address = readAddress(text)
       if (!address) return undefined

@@ -12,6 +12,8 @@ export interface Directory {
   listAccounts(): Promise<readonly { readonly address: string; readonly accountId: string }[]>
   /** @returns undefined for a wrong name or password, which take the same time */
   authenticate(username: string, password: string): Promise<{ readonly accountId: string; readonly address: string } | undefined>
+  /** RFC 5321 §4.5.1: the first `postmaster@domain`, account or alias, by the domain's name. */
+  findPostmaster(): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   /** `user@domain`, `user+tag@domain` or an alias. `tag` is what followed the plus. */
   resolveRecipient(address: string): Promise<{ readonly accountId: string; readonly address: string; readonly tag: string | undefined } | undefined>
 }

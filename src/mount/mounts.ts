@@ -7,7 +7,7 @@ import { z } from 'zod'
  */
 const port = z.number().int().min(0).max(65535)
 
-export const listenerProtocols = ['smtp', 'submission', 'lmtp', 'imap', 'imaps'] as const
+export const listenerProtocols = ['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps'] as const
 export type ListenerProtocol = (typeof listenerProtocols)[number]
 
 const serverMount = z.object({
@@ -18,7 +18,14 @@ const serverMount = z.object({
   /** True while this node holds the server's group. */
   serving: z.boolean(),
   databases: z.array(z.string()),
-  ports: z.object({ smtp: port.optional(), submission: port.optional(), lmtp: port.optional(), imap: port.optional(), imaps: port.optional() }),
+  ports: z.object({
+    smtp: port.optional(),
+    submission: port.optional(),
+    submissions: port.optional(),
+    lmtp: port.optional(),
+    imap: port.optional(),
+    imaps: port.optional(),
+  }),
 })
 
 const databaseMount = z.object({

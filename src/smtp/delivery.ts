@@ -1,3 +1,5 @@
+import type { MailParameters, RecipientParameters } from './parameters.ts'
+
 /**
  * What the SMTP half needs from the rest of the mail server, handed in by the daemon: who is local, who may submit, and a
  * delivery whose promise resolves only when the commit is on every in-sync copy.
@@ -23,12 +25,17 @@ export interface DeliveryRequest {
   /** Trace headers and content, exactly the bytes to store. */
   readonly message: Buffer
   readonly recipients: readonly LocalRecipient[]
+  /** What the client asked for in MAIL, and in RCPT for each recipient, in order. */
+  readonly mail: MailParameters
+  readonly recipientParameters: readonly RecipientParameters[]
 }
 
 export type DeliveryOutcome = { readonly kind: 'delivered' } | { readonly kind: 'failed'; readonly error: unknown }
 
 export interface LocalDelivery {
   findRecipient(address: string): Promise<LocalRecipient | undefined>
+  /** RFC 5321 §4.5.1: who gets the mail for `<postmaster>`, without a domain. */
+  findPostmaster(): Promise<LocalRecipient | undefined>
   authenticate(username: string, password: string): Promise<Submitter | undefined>
   /** One outcome per recipient, in order. Does not throw: an error of the whole is an outcome of each. */
   deliver(request: DeliveryRequest): Promise<readonly DeliveryOutcome[]>

@@ -4,17 +4,28 @@ import { type ErrorCode, HandoffError } from '../errors.ts'
 /** An SMTP reply with its enhanced status code (RFC 3463, RFC 5248). */
 export interface Reply {
   readonly code: number
-  readonly enhanced: string
-  readonly text: string
+  /** None in greetings, answers to EHLO, HELO and LHLO, and where the client is to go on (RFC 2034 §4). */
+  readonly enhanced?: string | undefined
+  /** Several lines make one reply of several lines. */
+  readonly text: string | readonly string[]
+}
+
+export function formatReply({ code, enhanced, text }: Reply): string {
+  const lines = typeof text === 'string' ? [text] : text
+  const prefix = enhanced === undefined ? '' : `${enhanced} `
+  return lines.map((line, i) => `${code}${i === lines.length - 1 ? ' ' : '-'}${prefix}${line}\r\n`).join('')
 }
 
 /** What a handler throws to refuse a command: an expected reply, not a failure of ours, so it is not logged as an error. */
 export class Refusal extends Error {
   readonly reply: Reply
-  constructor(code: number, enhanced: string, text: string) {
+  /** `session`: nothing more can be understood after this, so the session ends. */
+  readonly ends: 'command' | 'session'
+  constructor(code: number, enhanced: string | undefined, text: string, ends: 'command' | 'session' = 'command') {
     super(`${code} ${enhanced} ${text}`)
     this.name = 'Refusal'
     this.reply = { code, enhanced, text }
+    this.ends = ends
   }
 }
 
@@ -22,11 +33,44 @@ export const refusals = {
   unknownRecipient: (address: string) => new Refusal(550, '5.1.1', `<${address}>: no such mailbox here`),
   relayDenied: (address: string) => new Refusal(550, '5.7.1', `<${address}>: not a mailbox here, and this server does not send mail to other servers yet`),
   foreignSender: (address: string) => new Refusal(553, '5.7.1', `<${address}>: not an address of the account that is logged in`),
-  authenticationRequired: () => new Refusal(530, '5.7.0', 'Authentication required: use STARTTLS, then AUTH'),
+  badSender: () => new Refusal(501, '5.1.7', 'Syntax: MAIL FROM:<address> [parameters]'),
+  badRecipient: () => new Refusal(501, '5.1.3', 'Syntax: RCPT TO:<address> [parameters]'),
+  addressNotAscii: () => new Refusal(553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8, and is in UTF-8'),
+  tooManyRecipients: (max: number) => new Refusal(452, '4.5.3', `Too many recipients, at most ${max} in one transaction`),
+  noRecipients: () => new Refusal(554, '5.5.1', 'No valid recipients'),
+  badParameter: (name: string) => new Refusal(501, '5.5.4', `Parameter ${name}: wrong, or there twice`),
+  unknownParameter: (name: string) => new Refusal(555, '5.5.4', `Parameter ${name.slice(0, 40)} is not known here`),
+
+  tlsRequired: () => new Refusal(530, '5.7.0', 'Must issue a STARTTLS command first'),
+  authenticationRequired: () => new Refusal(530, '5.7.0', 'Authentication required'),
+  encryptionRequired: () => new Refusal(538, '5.7.11', 'Encryption required for requested authentication mechanism'),
   badCredentials: () => new Refusal(535, '5.7.8', 'Authentication failed: wrong user name or password'),
+  unknownMechanism: () => new Refusal(504, '5.5.4', 'Unrecognized authentication type'),
+  authenticationCancelled: () => new Refusal(501, '5.7.0', 'Authentication cancelled'),
+  badBase64: () => new Refusal(501, '5.5.2', 'Not base64, or not a response of this mechanism'),
+
+  noCommand: () => new Refusal(500, '5.5.2', 'Not a command'),
+  unknownCommand: () => new Refusal(500, '5.5.1', 'Command not recognized'),
+  notImplemented: (verb: string) => new Refusal(502, '5.5.1', `${verb} is not implemented`),
+  outOfSequence: (text: string) => new Refusal(503, '5.5.1', text),
+  badArguments: (syntax: string) => new Refusal(501, '5.5.4', `Syntax: ${syntax}`),
+  badHello: (verb: string) => new Refusal(501, undefined, `Syntax: ${verb} domain`),
+  badChunk: () => new Refusal(501, '5.5.4', 'Syntax: BDAT octets [LAST]; what follows cannot be told from commands', 'session'),
+  lineTooLong: () => new Refusal(500, '5.5.2', 'Line too long'),
+  bareLineEnd: () => new Refusal(500, '5.5.2', 'A command ends with CRLF, and has no CR or LF in it'),
+
   tooBig: (limitBytes: number) => new Refusal(552, '5.3.4', `Message is larger than the limit of ${limitBytes} bytes`),
-  clientGone: () => new Refusal(451, '4.4.2', 'Connection lost before the end of the message'),
+  bareLineEndInContent: () => new Refusal(550, '5.6.11', 'The message has a bare CR or LF; lines end with CRLF'),
+  longLine: () => new Refusal(554, '5.6.0', 'The message has a line of more than 998 octets'),
   loop: (hops: number) => new Refusal(554, '5.4.6', `Routing loop: the message has ${hops} Received lines`),
+
+  silent: () => new Refusal(421, '4.4.2', 'Nothing came for too long, closing', 'session'),
+  endlessLine: () => new Refusal(421, '4.7.0', 'A line without an end, closing', 'session'),
+  tooManyErrors: () => new Refusal(421, '4.7.0', 'Too many errors, closing', 'session'),
+  tooManyLogins: () => new Refusal(421, '4.7.0', 'Too many failed logins, closing', 'session'),
+  tooManySessions: () => new Refusal(421, '4.3.2', 'Too many sessions, try again in a moment', 'session'),
+  notOurProtocol: () => new Refusal(421, '4.7.0', 'This is not an HTTP server, closing', 'session'),
+  moving: (name: string) => new Refusal(421, '4.3.2', `${name} is moving to another machine, connect again now`, 'session'),
 } as const
 
 /** Error codes of the mail store and the mount that mean something else than "try again later". */
@@ -50,7 +94,11 @@ export function replyTo(error: unknown, logError: LogError): Reply {
   return { code: 451, enhanced: '4.3.0', text: `Mailbox database cannot be written now, try again later (id ${id})` }
 }
 
-/** The error value by which `smtp-server` learns a reply. */
-export function asReplyError(reply: Reply): Error & { responseCode: number } {
-  return Object.assign(new Error(`${reply.enhanced} ${reply.text}`), { responseCode: reply.code })
+/**
+ * SMTP has one reply for all recipients: the worst. A temporary failure wins over a permanent one, since it makes the sender keep
+ * the message; who has it already gets it again (SMTP is at-least-once).
+ */
+export function worstOf(replies: readonly Reply[]): Reply {
+  const rank = (r: Reply) => (r.code < 400 ? 0 : r.code >= 500 ? 1 : 2)
+  return replies.reduce((worst, r) => (rank(r) > rank(worst) ? r : worst))
 }

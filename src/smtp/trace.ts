@@ -1,3 +1,5 @@
+import { readHeader } from '../message/header.ts'
+
 /** Trace headers (RFC 5321 §4.4), prepended to the content as received. */
 export interface Trace {
   /** What the client called itself; untrusted. */
@@ -6,6 +8,7 @@ export interface Trace {
   /** The name of this server. */
   readonly by: string
   readonly with: string
+  /** An atom: no dots. */
   readonly id: string
   /** Named only for a single recipient: others must not learn of each other (RFC 5321 §7.2). */
   readonly for?: string
@@ -44,13 +47,13 @@ export function returnPathHeader(from: string): string {
 
 /** Hops so far: a message that has been through too many is in a loop (RFC 5321 §6.3). */
 export function countReceived(message: Buffer): number {
-  const end = message.indexOf('\r\n\r\n')
-  const head = message.subarray(0, end < 0 ? message.length : end).toString('latin1')
-  return head.match(/^received[ \t]*:/gim)?.length ?? 0
+  return readHeader(message, 0, message.length).fields.filter((field) => field.name === 'received').length
 }
 
+/** RFC 5321 §4.1.3. An IPv4 address may come in the clothes of IPv6, and a link-local one with its interface. */
 export function addressLiteral(address: string): string {
-  return address.includes(':') ? `[IPv6:${address}]` : `[${address}]`
+  const plain = address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, '')
+  return plain.includes(':') ? `[IPv6:${plain}]` : `[${plain}]`
 }
 
 // What the client says of itself must not be able to end the clause or open a comment.

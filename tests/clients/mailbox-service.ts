@@ -47,7 +47,7 @@ export async function startMailboxService(
         address: ['127.0.0.1'],
         serving: true,
         databases: [target.database],
-        ports: { smtp: 0, submission: 0, lmtp: 0, imap: 0, imaps: 0 },
+        ports: { smtp: 0, submission: 0, submissions: 0, lmtp: 0, imap: 0, imaps: 0 },
       },
     ],
     databases: [
@@ -124,7 +124,7 @@ export async function startMailboxService(
         if (child.exitCode !== null) throw new Error(`handoff-mailbox ended:\n${log}`)
         const now = await health().catch(() => undefined)
         return (
-          now !== undefined && now.status === 'ok' && now.listeners.length === 5 && now.workers.every((w) => w.ready) && now.databases.every((d) => d.ready)
+          now !== undefined && now.status === 'ok' && now.listeners.length === 6 && now.workers.every((w) => w.ready) && now.databases.every((d) => d.ready)
         )
       },
       20_000,

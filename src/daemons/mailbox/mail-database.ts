@@ -16,6 +16,7 @@ export interface MailDatabase {
   /** Waits while the database is held. */
   migrate(): Promise<void>
   findRecipient(address: string): Promise<{ readonly accountId: string } | undefined>
+  findPostmaster(): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   authenticate(username: string, password: string): Promise<Submitter | undefined>
   /** Exactly once for each key and recipient. One outcome for each account, in order. */
   deliver(request: { readonly deliveryKey: string; readonly message: Buffer; readonly accountIds: readonly string[] }): Promise<readonly DeliveryOutcome[]>
@@ -71,6 +72,7 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
     migrate: () => store.migrate(),
     findRecipient: (address) => directory.resolveRecipient(address),
     authenticate: (username, password) => directory.authenticate(loginAddress(username, options.loginDomain), password),
+    findPostmaster: () => directory.findPostmaster(),
     deliver: (request) => deliver(store, request),
     account: (accountId) => store.account(accountId),
     hear: (change) => store.hear(change as MailboxChange),

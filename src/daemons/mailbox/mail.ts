@@ -59,7 +59,7 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
       const { database, change } = announcement as Announcement
       databases.get(database)?.hear(change)
     },
-    deliveryFor: (server) => localDelivery(() => databasesOf(server)),
+    deliveryFor: (server) => localDelivery(server, () => databasesOf(server)),
     async close() {
       await Promise.all([...databases.values()].map((database) => database.close()))
     },
@@ -68,12 +68,20 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
 }
 
 /** Delivery into the databases of one server. */
-export function localDelivery(databases: () => readonly MailDatabase[]): LocalDelivery {
+export function localDelivery(server: string, databases: () => readonly MailDatabase[]): LocalDelivery {
+  const findRecipient = (address: string) =>
+    firstFound(databases(), async (database) => {
+      const found = await database.findRecipient(address)
+      return found && { address, accountId: found.accountId, database: database.name }
+    })
   return {
-    findRecipient: (address) =>
+    findRecipient,
+    // RFC 5321 §4.5.1: this server's own postmaster, or else one of a domain that it has.
+    findPostmaster: async () =>
+      (await findRecipient(`postmaster@${server}`)) ??
       firstFound(databases(), async (database) => {
-        const found = await database.findRecipient(address)
-        return found && { address, accountId: found.accountId, database: database.name }
+        const found = await database.findPostmaster()
+        return found && { ...found, database: database.name }
       }),
     authenticate: (username, password) => firstFound(databases(), (database) => database.authenticate(username, password)),
     async deliver(request) {

@@ -16,7 +16,14 @@ const standalone = z.strictObject({
         address: z.string().default('127.0.0.1').describe('address to listen on'),
         databases: z.array(z.string()).optional().describe('databases to serve; all when left out'),
         ports: z
-          .strictObject({ smtp: port.optional(), submission: port.optional(), lmtp: port.optional(), imap: port.optional(), imaps: port.optional() })
+          .strictObject({
+            smtp: port.optional(),
+            submission: port.optional(),
+            submissions: port.optional(),
+            lmtp: port.optional(),
+            imap: port.optional(),
+            imaps: port.optional(),
+          })
           .describe('a protocol without a port is not served; 0 takes a free one'),
       }),
     )

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { createSmtpListener, type SmtpRole } from '../../smtp/listener.ts'
+import { createSmtpListener } from '../../smtp/listener.ts'
+import type { SmtpRole } from '../../smtp/surroundings.ts'
 import type { ListenerProtocol } from '../../mount/mounts.ts'
 import { createImap } from './imap.ts'
 import type { Mail } from './mail.ts'
@@ -20,9 +21,10 @@ export interface ServerListeners {
 /** The listeners of one clustered mailbox server in this worker, all of them made ahead. */
 export function createServerListeners(server: string, mail: Mail): ServerListeners {
   const listeners: Record<ListenerProtocol, SessionListener> = {
-    smtp: smtp(server, mail, 'smtp'),
-    submission: smtp(server, mail, 'submission'),
-    lmtp: smtp(server, mail, 'lmtp'),
+    smtp: smtp(server, mail, 'smtp', 'starttls'),
+    submission: smtp(server, mail, 'submission', 'starttls'),
+    submissions: smtp(server, mail, 'submission', 'implicit'),
+    lmtp: smtp(server, mail, 'lmtp', 'starttls'),
     imap: createImap(mail, server, 'starttls'),
     imaps: createImap(mail, server, 'implicit'),
   }
@@ -39,7 +41,7 @@ export function createServerListeners(server: string, mail: Mail): ServerListene
   }
 }
 
-function smtp(server: string, mail: Mail, role: SmtpRole): SessionListener {
+function smtp(server: string, mail: Mail, role: SmtpRole, tlsMode: 'starttls' | 'implicit'): SessionListener {
   const { options, certificate, log } = mail
   return createSmtpListener({
     role,
@@ -47,7 +49,8 @@ function smtp(server: string, mail: Mail, role: SmtpRole): SessionListener {
     delivery: mail.deliveryFor(server),
     log,
     tls: certificate,
-    messageBytesMax: options.messageBytesMax,
+    tlsMode,
+    limits: { messageBytesMax: options.messageBytesMax },
     sessionsMax: options.sessionsMax,
     clearTextLogin: options.clearTextLogin,
   })

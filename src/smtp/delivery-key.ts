@@ -1,26 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { SMTPServerDataStream } from 'smtp-server'
-import { refusals } from './reply.ts'
-
-/**
- * Reads the content that follows DATA. Rejects when the client goes away first: then nothing may be delivered. A message over
- * the limit is read to its end (the client speaks until then) but not kept.
- */
-export async function readContent(stream: SMTPServerDataStream, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes <= limitBytes) chunks.push(chunk)
-      else chunks.length = 0
-    }
-  } catch {
-    throw refusals.clientGone()
-  }
-  if (bytes > limitBytes) throw refusals.tooBig(limitBytes)
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
-}
 
 export interface TransactionIdentity {
   readonly sessionId: string

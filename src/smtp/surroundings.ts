@@ -1,0 +1,46 @@
+import type { SecureContext } from 'node:tls'
+import type { LocalDelivery } from './delivery.ts'
+
+/** `smtp`: from other servers, for local recipients. `submission`: from people, who log in (RFC 6409). `lmtp`: RFC 2033. */
+export type SmtpRole = 'smtp' | 'submission' | 'lmtp'
+
+export interface SmtpLog {
+  info(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface SmtpLimits {
+  readonly messageBytesMax: number
+  /** RFC 5321 §4.5.3.1.8: at least 100. */
+  readonly recipientsMax: number
+  /** RFC 5321 §6.3: at least 100. */
+  readonly hopsMax: number
+  /** RFC 5321 §4.5.3.2.7: at least 5 minutes. */
+  readonly silenceMsMax: number
+  /** Commands refused for their form in one session. */
+  readonly errorsMax: number
+  /** RFC 4954 §4: at least 3. */
+  readonly failedLoginsMax: number
+}
+
+export const defaultLimits: SmtpLimits = {
+  messageBytesMax: 50 * 1024 * 1024,
+  recipientsMax: 1000,
+  hopsMax: 100,
+  silenceMsMax: 5 * 60_000,
+  errorsMax: 20,
+  failedLoginsMax: 5,
+}
+
+/** What all sessions of a listener share. */
+export interface Surroundings {
+  readonly role: SmtpRole
+  readonly name: string
+  readonly delivery: LocalDelivery
+  readonly log: SmtpLog
+  readonly secureContext: SecureContext | undefined
+  readonly tlsMode: 'starttls' | 'implicit'
+  readonly clearTextLogin: 'refused' | 'allowed'
+  readonly limits: SmtpLimits
+  readonly now: () => Date
+}
