@@ -234,6 +234,10 @@ export const errorRegister = {
   ACCOUNT_INVALID: { when: 'An address or a password cannot be taken.', remedy: 'The message says what is wrong with it.' },
   MAILBOX_UNKNOWN: { when: 'A mailbox does not exist, or no longer.', remedy: 'List the mailboxes again.' },
   MAILBOX_EXISTS: { when: 'A mailbox of this name exists.', remedy: 'Choose another name.' },
+  SIEVE_SCRIPT_INVALID: {
+    when: 'A Sieve script has an error or asks for an extension that is not there; it was not stored.',
+    remedy: 'Correct it at the line and column that the message names.',
+  },
   MAILBOX_FIXED: { when: 'INBOX was to be deleted.', remedy: 'Delete its messages instead.' },
 } as const satisfies Record<string, ErrorEntry>
 
