@@ -1,4 +1,5 @@
 import type { Action, FileInto } from './actions.ts'
+import { upperAscii } from './comparator.ts'
 import { Fault } from './fault.ts'
 import { flagsOf, withoutFlags } from './flags.ts'
 import { limits } from './limits.ts'
@@ -124,7 +125,7 @@ function modified(call: Call, value: string): string {
 /** RFC 5229 §4.1.1: letters of ASCII, whatever the language. */
 const modifiers: Readonly<Record<string, (text: string) => string>> = {
   lower: (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()),
-  upper: (text) => text.replace(/[a-z]+/g, (letters) => letters.toUpperCase()),
+  upper: upperAscii,
   lowerfirst: (text) => text.replace(/^[A-Z]/, (letter) => letter.toLowerCase()),
   upperfirst: (text) => text.replace(/^[a-z]/, (letter) => letter.toUpperCase()),
   quotewildcard: (text) => text.replace(/[*?\\]/g, '\\$&'),

@@ -16,10 +16,19 @@ export function fold(text: string, comparator: Comparator): string {
     case 'i;octet':
       return text
     case 'i;ascii-casemap':
-      return text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+      return upperAscii(text)
     case 'i;ascii-numeric':
       return /^0*([0-9]+)/.exec(text)?.[1] ?? infinity
   }
+}
+
+/** Letters of ASCII only; most text has no others, and then the platform does it at once. */
+export function upperAscii(text: string): string {
+  return isAscii(text) ? text.toUpperCase() : text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\x00-\x7f]/.test(text)
 }
 
 /** RFC 4790 §9.1.1: what does not begin with a digit is more than every number, and equal to its like. */

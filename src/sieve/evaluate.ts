@@ -33,6 +33,7 @@ export function evaluate(program: Program, delivery: Delivery, environment: Envi
     duplicates: new Map(),
     withheld: [],
     regexes: new Map(),
+    body: undefined,
     implicitKeep: true,
   }
   try {

@@ -24,7 +24,7 @@ export function anyMatches(run: Run, call: Call, values: readonly string[], opti
   // RFC 5231 §4.2: the number of values, as a decimal number.
   const compared = match.kind === 'count' ? [String(values.length)] : values
   for (const value of compared) {
-    charge(run.budget, 1 + (value.length >> 4))
+    charge(run.budget, 1 + (value.length >> 1))
     const folded = fold(value, match.comparator)
     for (const key of keys) {
       const found = matchOne(run, match, { value, folded }, key)

@@ -37,6 +37,15 @@ export function rawValues(message: MessageView, name: string, occurrence?: Occur
   return field ? [fieldText(message.bytes, field)] : []
 }
 
+export function firstValue(message: MessageView, name: string): string | undefined {
+  return rawValues(message, name, { index: 1, from: 'first' })[0]
+}
+
+/** How many octets `rawValues` would look at. */
+export function valueBytes(message: MessageView, name: string): number {
+  return (message.fields.get(name.toLowerCase()) ?? []).reduce((sum, field) => sum + field.end - field.valueStart, 0)
+}
+
 /** RFC 5228 §2.4.2.2: encoded words decoded. */
 export function headerValues(message: MessageView, name: string, occurrence?: Occurrence): string[] {
   return rawValues(message, name, occurrence).map((value) => decodeEncodedWords(value).trim())

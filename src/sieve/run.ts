@@ -22,6 +22,8 @@ export interface Run {
   readonly duplicates: Map<string, boolean>
   readonly withheld: string[]
   readonly regexes: Map<string, Regex>
+  /** What the last `body` test looked at: a script asks for the same again and again. */
+  body: { readonly key: string; readonly strings: readonly string[] } | undefined
   implicitKeep: boolean
 }
 

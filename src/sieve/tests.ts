@@ -5,7 +5,7 @@ import { charge, Fault } from './fault.ts'
 import { flagsOf } from './flags.ts'
 import { limits } from './limits.ts'
 import { anyMatches } from './match.ts'
-import { type AddressPart, addressParts, envelopePart, headerValues, type Occurrence, rawValues } from './message-view.ts'
+import { type AddressPart, addressParts, envelopePart, firstValue, headerValues, type Occurrence, rawValues, valueBytes } from './message-view.ts'
 import type { Call } from './program.ts'
 import { numberOf, type Run, stringOf, stringsOf, tagString } from './run.ts'
 
@@ -27,26 +27,12 @@ const evaluators: Readonly<Record<string, (run: Run, call: Call) => boolean>> = 
   // Left to right, and no further than needed: match variables depend on it (RFC 5229 §3.2).
   allof: (run, call) => call.tests.every((test) => evaluateTest(run, test)),
   anyof: (run, call) => call.tests.some((test) => evaluateTest(run, test)),
-  exists: (run, call) => stringsOf(run, call.values[0]).every((name) => rawValues(run.message, name).length > 0),
+  exists: (run, call) => stringsOf(run, call.values[0]).every((name) => run.message.fields.has(name.toLowerCase())),
   size,
-  header: (run, call) =>
-    anyMatches(
-      run,
-      call,
-      charged(run, call, (name) => headerValues(run.message, name, occurrence(call))),
-    ),
-  address: (run, call) =>
-    anyMatches(
-      run,
-      call,
-      charged(run, call, (name) => addressParts(run.message, name, addressPart(call), occurrence(call))),
-    ),
+  header: (run, call) => anyMatches(run, call, headers(run, call)),
+  address: (run, call) => anyMatches(run, call, addresses(run, call)),
   envelope,
-  body: (run, call) => {
-    const strings = bodyStrings(run.message, transform(run, call))
-    for (const each of strings) charge(run.budget, each.length >> 4)
-    return anyMatches(run, call, strings, { variables: 'kept' })
-  },
+  body: (run, call) => anyMatches(run, call, body(run, call), { variables: 'kept' }),
   string: (run, call) => anyMatches(run, call, countable(call, stringsOf(run, call.values[0]))),
   hasflag,
   date,
@@ -60,15 +46,18 @@ const evaluators: Readonly<Record<string, (run: Run, call: Call) => boolean>> = 
   },
 }
 
-/** Of all names that are the first argument, with what looking at them costs. */
-function charged(run: Run, call: Call, values: (name: string) => string[]): string[] {
+function headers(run: Run, call: Call): string[] {
   return stringsOf(run, call.values[0]).flatMap((name) => {
-    const found = values(name)
-    charge(
-      run.budget,
-      found.reduce((sum, { length }) => sum + (length >> 2) + 1, 1),
-    )
-    return found
+    charge(run.budget, 1 + valueBytes(run.message, name))
+    return headerValues(run.message, name, occurrence(call))
+  })
+}
+
+/** Taking addresses apart is the dearest thing that is done with a header field. */
+function addresses(run: Run, call: Call): string[] {
+  return stringsOf(run, call.values[0]).flatMap((name) => {
+    charge(run.budget, 1 + valueBytes(run.message, name) * 8)
+    return addressParts(run.message, name, addressPart(call), occurrence(call))
   })
 }
 
@@ -101,6 +90,16 @@ function transform(run: Run, call: Call): Transform {
   return call.tags.has('content') ? { kind: 'content', types: stringsOf(run, call.tags.get('content')) } : { kind: 'text' }
 }
 
+function body(run: Run, call: Call): readonly string[] {
+  const wanted = transform(run, call)
+  const key = JSON.stringify(wanted)
+  if (run.body?.key === key) return run.body.strings
+  const strings = bodyStrings(run.message, wanted)
+  for (const each of strings) charge(run.budget, each.length)
+  run.body = { key, strings }
+  return strings
+}
+
 /** RFC 5229 §5: empty strings are not counted. */
 function countable(call: Call, strings: string[]): string[] {
   return call.tags.has('count') ? strings.filter((each) => each !== '') : strings
@@ -113,7 +112,7 @@ function hasflag(run: Run, call: Call): boolean {
 }
 
 function date(run: Run, call: Call): boolean {
-  const [value] = rawValues(run.message, stringOf(run, call.values[0]), occurrence(call))
+  const [value] = rawValues(run.message, stringOf(run, call.values[0]), occurrence(call) ?? { index: 1, from: 'first' })
   const time = value === undefined ? undefined : parseDate(withoutComments(value))
   if (!time) return false
   return matchesPart(run, call, { time: inZone(run, call, time), part: stringOf(run, call.values[1]) })
@@ -150,7 +149,7 @@ function specialUseExists(run: Run, call: Call): boolean {
 
 /** RFC 7352. A message without the field that would identify it is no duplicate and is not tracked. */
 function duplicate(run: Run, call: Call): boolean {
-  const id = tagString(run, call, 'uniqueid') ?? rawValues(run.message, tagString(run, call, 'header') ?? 'message-id')[0]
+  const id = tagString(run, call, 'uniqueid') ?? firstValue(run.message, tagString(run, call, 'header') ?? 'message-id')
   if (id === undefined || id === '') return false
   const key = JSON.stringify([tagString(run, call, 'handle') ?? '', id])
   const known = run.duplicates.get(key)

@@ -1,7 +1,7 @@
 import type { Vacation } from './actions.ts'
 import { Fault } from './fault.ts'
 import { limits } from './limits.ts'
-import { addressParts, headerValues, rawValues } from './message-view.ts'
+import { addressParts, firstValue, headerValues, rawValues } from './message-view.ts'
 import type { Call } from './program.ts'
 import { numberOf, type Run, stringOf, stringsOf, tagString } from './run.ts'
 import { isAddress } from './syntax.ts'
@@ -17,7 +17,7 @@ export function vacationReply(run: Run, call: Call): Vacation | { readonly kind:
   const form = call.tags.has('mime') ? 'mime' : 'text'
   const reason = stringOf(run, call.values[0])
   const handle = tagString(run, call, 'handle')
-  const [messageId] = rawValues(run.message, 'message-id')
+  const messageId = firstValue(run.message, 'message-id')
   return {
     kind: 'vacation',
     to: run.envelope.from,
@@ -45,7 +45,7 @@ function reasonAgainst(run: Run, own: ReadonlySet<string>): string | undefined {
   if (!isAddress(envelope.from)) return 'the sender has no usable address'
   if (own.has(sender)) return 'the sender is one of the own addresses'
   if (isRobot(sender)) return 'the sender is no person'
-  if ((rawValues(message, 'auto-submitted')[0] ?? 'no').split(';')[0]?.trim().toLowerCase() !== 'no') return 'the message was sent automatically'
+  if ((firstValue(message, 'auto-submitted') ?? 'no').split(';')[0]?.trim().toLowerCase() !== 'no') return 'the message was sent automatically'
   if (listFields.some((name) => message.fields.has(name))) return 'the message comes from a mailing list'
   if (rawValues(message, 'precedence').some((value) => /^(bulk|list|junk)$/i.test(value))) return 'the message has a precedence for mass mail'
   const named = recipientFields.flatMap((name) => addressParts(message, name, 'all'))
@@ -77,8 +77,7 @@ function defaultSubject(run: Run): string {
 
 /** RFC 5230 §5.8 by way of RFC 5322 §3.6.4. */
 function references(run: Run, messageId: string | undefined): string | undefined {
-  const [given] = rawValues(run.message, 'references')
-  const [inReplyTo] = rawValues(run.message, 'in-reply-to')
-  const all = [given ?? inReplyTo, messageId].filter((each) => each !== undefined && each !== '')
+  const given = firstValue(run.message, 'references') ?? firstValue(run.message, 'in-reply-to')
+  const all = [given, messageId].filter((each) => each !== undefined && each !== '')
   return all.length > 0 ? all.join(' ') : undefined
 }
