@@ -46,9 +46,23 @@ function partsOf(root: MessagePart): MessagePart[] {
 /** RFC 5173 §5.2: of a multipart its prologue and epilogue, of a message its header, of others the content. */
 function contents(bytes: Uint8Array, part: MessagePart): Uint8Array[] {
   const [first, last] = [part.children[0], part.children.at(-1)]
-  if (first && last) return [bytes.subarray(part.bodyStart, first.headerStart), bytes.subarray(last.bodyEnd, part.bodyEnd)]
-  if (part.message) return [bytes.subarray(part.message.headerStart, part.message.bodyStart)]
+  if (first && last) return [withoutLastLine(bytes.subarray(part.bodyStart, first.headerStart)), afterDelimiter(bytes.subarray(last.bodyEnd, part.bodyEnd))]
+  if (part.message) return [withoutLastLine(bytes.subarray(part.message.headerStart, part.message.bodyStart))]
   return [bytes.subarray(part.bodyStart, part.bodyEnd)]
+}
+
+const LF = 10
+
+/** The delimiter before the first part, or the empty line behind a header. */
+function withoutLastLine(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(0, bytes.length < 2 ? 0 : bytes.lastIndexOf(LF, bytes.length - 2) + 1)
+}
+
+/** Behind the line end that belongs to the last delimiter, and the delimiter. */
+function afterDelimiter(bytes: Uint8Array): Uint8Array {
+  const lineEnd = bytes.indexOf(LF)
+  const end = lineEnd < 0 ? -1 : bytes.indexOf(LF, lineEnd + 1)
+  return end < 0 ? new Uint8Array() : bytes.subarray(end + 1)
 }
 
 function decode(raw: Uint8Array, part: MessagePart): string {

@@ -25,9 +25,10 @@ test('finds what a matcher finds that tries everything', () => {
   )
 })
 
-test('a backslash before an ordinary character, and at the end, means nothing', () => {
+test('a backslash before an ordinary character means nothing, at the end it is one', () => {
   expect(match('abc', 'a\\bc')).toEqual(['abc'])
-  expect(match('abc', 'abc\\')).toEqual(['abc'])
+  expect(match('abc\\', '*\\')).toEqual(['abc\\', 'abc'])
+  expect(match('abc', 'abc\\')).toBeUndefined()
 })
 
 test('work beyond the budget is a fault', () => {

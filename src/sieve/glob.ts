@@ -10,7 +10,7 @@ type Piece = { readonly kind: 'star' } | { readonly kind: 'any' } | { readonly k
  * @returns the whole value and what each wildcard stands for; undefined when it does not match
  */
 export function matchGlob(value: string, folded: string, pattern: string, budget: Budget): string[] | undefined {
-  charge(budget, pattern.length)
+  charge(budget, pattern.length * 4)
   const pieces = parseGlob(pattern)
   const starts: number[] = []
   let star: { readonly piece: number; end: number } | undefined
@@ -54,5 +54,7 @@ function parseGlob(pattern: string): Piece[] {
     else if (char === '?') pieces.push({ kind: 'any' })
     escaped = !escaped && char === '\\'
   }
+  // With nothing behind it that it could change.
+  if (escaped) pieces.push({ kind: 'literal', char: '\\' })
   return pieces
 }

@@ -12,15 +12,17 @@ type Match =
   | { readonly kind: 'is' | 'contains' | 'matches' | 'regex'; readonly comparator: Comparator }
   | { readonly kind: 'value' | 'count'; readonly comparator: Comparator; readonly relation: Relation }
 
-/** RFC 5173 §6: what `body` finds sets no match variables. */
 export interface MatchOptions {
-  readonly variables: 'set' | 'kept'
+  /** RFC 5173 §6: what `body` finds sets no match variables. */
+  readonly variables?: 'kept'
+  /** Instead of the last argument as it stands. */
+  readonly keys?: readonly string[]
 }
 
 /** Whether a value and a key, the last argument of the test, match as its tags say (RFC 5228 §2.7). */
-export function anyMatches(run: Run, call: Call, values: readonly string[], options: MatchOptions = { variables: 'set' }): boolean {
+export function anyMatches(run: Run, call: Call, values: readonly string[], options: MatchOptions = {}): boolean {
   const match = matchOf(run, call)
-  const keys = stringsOf(run, call.values.at(-1))
+  const keys = options.keys ?? stringsOf(run, call.values.at(-1))
   // RFC 5231 §4.2: the number of values, as a decimal number.
   const compared = match.kind === 'count' ? [String(values.length)] : values
   for (const value of compared) {
@@ -29,7 +31,7 @@ export function anyMatches(run: Run, call: Call, values: readonly string[], opti
     for (const key of keys) {
       const found = matchOne(run, match, { value, folded }, key)
       if (!found) continue
-      if (found.length > 0 && options.variables === 'set') run.matched = found
+      if (found.length > 0 && options.variables !== 'kept') run.matched = found
       return true
     }
   }

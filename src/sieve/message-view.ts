@@ -1,6 +1,7 @@
 import { parseAddresses } from '../message/addresses.ts'
 import { decodeEncodedWords } from '../message/encoded-words.ts'
 import { fieldText, type HeaderField, readHeader } from '../message/header.ts'
+import { withoutComments } from '../message/parameters.ts'
 import type { EnvelopeAddress, MessageRoot } from '../message/part.ts'
 import { parseMessage } from '../message/structure.ts'
 
@@ -55,14 +56,17 @@ export type AddressPart = 'all' | 'localpart' | 'domain' | 'user' | 'detail'
 
 /** A part of each address in the fields of a name. Addresses that are none have only the whole (RFC 5228 §2.7.4). */
 export function addressParts(message: MessageView, name: string, part: AddressPart, occurrence?: Occurrence): string[] {
-  const addresses = rawValues(message, name, occurrence).flatMap(parseAddresses)
-  return addresses.flatMap((address) => partOf(address, part) ?? [])
+  return rawValues(message, name, occurrence).flatMap((value) => {
+    if (value === '') return part === 'all' ? [''] : []
+    return parseAddresses(withoutComments(value)).flatMap((address) => partOf(address, part) ?? [])
+  })
 }
 
 function partOf({ mailbox, host }: EnvelopeAddress, part: AddressPart): string | undefined {
   // The start and the end of a group are no addresses.
   if (mailbox === undefined || host === undefined) return undefined
   if (host === '.MISSING-HOST-NAME.') return part === 'all' ? mailbox : undefined
+  if (host === '' || mailbox === '') return part === 'all' ? `${mailbox}@${host}` : undefined
   return splitAddress({ local: mailbox, domain: host }, part)
 }
 

@@ -30,7 +30,7 @@ const evaluators: Readonly<Record<string, (run: Run, call: Call) => boolean>> = 
   exists: (run, call) => stringsOf(run, call.values[0]).every((name) => run.message.fields.has(name.toLowerCase())),
   size,
   header: (run, call) => anyMatches(run, call, headers(run, call)),
-  address: (run, call) => anyMatches(run, call, addresses(run, call)),
+  address: (run, call) => anyMatches(run, call, countable(call, addresses(run, call))),
   envelope,
   body: (run, call) => anyMatches(run, call, body(run, call), { variables: 'kept' }),
   string: (run, call) => anyMatches(run, call, countable(call, stringsOf(run, call.values[0]))),
@@ -100,15 +100,16 @@ function body(run: Run, call: Call): readonly string[] {
   return strings
 }
 
-/** RFC 5229 §5: empty strings are not counted. */
+/** RFC 5229 §5, RFC 5231 §4.2: empty strings are not counted, and neither is a field without addresses. */
 function countable(call: Call, strings: string[]): string[] {
   return call.tags.has('count') ? strings.filter((each) => each !== '') : strings
 }
 
-/** RFC 5232 §4: each flag of the variables against each flag of the list; without variables the internal one. */
+/** RFC 5232 §4: each flag of the variables against each of the keys, of which a string may have several; without variables the internal one. */
 function hasflag(run: Run, call: Call): boolean {
   const flags = call.first ? flagsOf(stringsOf(run, call.first).map((name) => run.variables.get(name.toLowerCase()) ?? '')) : run.flags
-  return anyMatches(run, call, flags)
+  const keys = stringsOf(run, call.values[0]).flatMap((each) => each.split(/[ \t\r\n]+/).filter((flag) => flag !== ''))
+  return anyMatches(run, call, flags, { keys })
 }
 
 function date(run: Run, call: Call): boolean {
