@@ -34,6 +34,7 @@ export interface Reject {
 export interface Vacation {
   readonly kind: 'vacation'
   readonly to: string
+  /** An address, with a name where the script gave one. */
   readonly from: string
   readonly subject: string
   /** `text`: UTF-8 text. `mime`: a MIME entity, with the header fields of its content in front (RFC 5230 §4.3). */

@@ -4,7 +4,7 @@ import { found, type Position, SieveError } from './error.ts'
 import { type Call, constant, type Value } from './program.ts'
 import { compileRegex, RegexError } from './regex.ts'
 import { isIdentifier } from './strings.ts'
-import { isAddress, isMailboxName, isSpecialUse } from './syntax.ts'
+import { isAddress, isMailboxName, isSpecialUse, mailboxAddress } from './syntax.ts'
 import { isDatePart, zoneMinutes } from './date.ts'
 
 /** What the signature does not say of a command. Strings that depend on variables are looked at when the script runs. */
@@ -23,7 +23,7 @@ export function checkCommand(call: Call): void {
     case 'removeflag':
       return call.first && variableName(call.first)
     case 'vacation':
-      return each(call.tags.get('from'), isAddress, 'is not an address')
+      return each(call.tags.get('from'), (text) => mailboxAddress(text) !== undefined, 'is not an address')
   }
 }
 

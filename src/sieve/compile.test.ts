@@ -68,6 +68,7 @@ describe('refused when it is stored', () => {
     ['require "imap4flags"; setflag "x" "\\\\Seen";', 'line 1, column 23: "setflag with a variable" needs: require "variables";'],
     ['require "vacation"; vacation :seconds 5 "x";', 'line 1, column 30: ":seconds" needs: require "vacation-seconds";'],
     ['require "vacation"; vacation :from "me" "x";', 'line 1, column 36: "me" is not an address'],
+    ['require "vacation"; vacation :from "a@example.com, b@example.com" "x";', 'line 1, column 36: "a@example.com, b@example.com" is not an address'],
     ['require "fileinto"; fileinto "";', 'line 1, column 30: "" cannot be the name of a mailbox'],
     ['require ["fileinto", "special-use"]; fileinto :specialuse "Junk" "x";', 'line 1, column 59: "Junk" is not a special use such as "\\Archive"'],
     ['require "encoded-character"; if header "a" "${unicode:d800}" {}', 'line 1, column 44: "d800" is not the number of a Unicode character'],

@@ -114,6 +114,15 @@ describe('tests of the base (RFC 5228 §5)', () => {
     ['envelope :localpart "to" "coyote"', false],
   ])('%s is %s', (script, result) => expect(holds(script, { require: ['envelope'] })).toBe(result))
 
+  test('half an address is only a whole', () => {
+    const given = { require: ['envelope'], from: 'half@' }
+    expect([
+      holds('envelope "from" "half@"', given),
+      holds('envelope :localpart "from" "half"', given),
+      holds('envelope :domain :contains "from" ""', given),
+    ]).toEqual([true, false, false])
+  })
+
   test('the null reverse-path is the empty string for every part', () => {
     for (const part of [':all', ':localpart', ':domain']) expect(holds(`envelope ${part} "from" ""`, { require: ['envelope'], from: '' })).toBe(true)
   })

@@ -75,7 +75,9 @@ export function envelopePart(address: string, part: AddressPart): string | undef
   const at = address.lastIndexOf('@')
   if (address === '') return ''
   if (at < 0) return part === 'domain' ? undefined : splitAddress({ local: address, domain: '' }, part)
-  return splitAddress({ local: address.slice(0, at), domain: address.slice(at + 1) }, part)
+  const [local, domain] = [address.slice(0, at), address.slice(at + 1)]
+  if (local === '' || domain === '') return part === 'all' ? address : undefined
+  return splitAddress({ local, domain }, part)
 }
 
 /** RFC 5233 §4: without a separator there is no detail, which is not an empty one. */

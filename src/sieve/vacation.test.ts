@@ -31,10 +31,14 @@ describe('arguments (RFC 5230 §4, RFC 6131)', () => {
     [':seconds 0 "away"', { seconds: 60 }],
     [':subject "Gone" "away"', { subject: 'Gone', key: '["Gone","","text","away"]' }],
     [':from "rr@acme.example.com" "away"', { from: 'rr@acme.example.com', key: '["","rr@acme.example.com","text","away"]' }],
+    [':from "\\"Road Runner\\" <rr@acme.example.com>" "away"', { from: '"Road Runner" <rr@acme.example.com>' }],
     [':handle "h" :subject "Gone" "away"', { key: '["h"]' }],
     [':mime "Content-Type: text/html\r\n\r\n<b>away</b>"', { form: 'mime', reason: 'Content-Type: text/html\r\n\r\n<b>away</b>' }],
   ])('%j', (args, expected) => expect(vacation(args).actions[0]).toMatchObject(expected))
 
+  test('a subject cannot become another header field', () => {
+    expect(vacation(':subject "a\r\nBcc: b@example.com" "away"').actions[0]).toMatchObject({ subject: 'a Bcc: b@example.com' })
+  })
   test('references continue the thread', () => {
     const message = ['References: <1@x> <2@x>', ...coyote]
     expect(vacation('"away"', { message }).actions[0]).toMatchObject({ references: '<1@x> <2@x> <present@desert.example.org>' })
@@ -56,7 +60,8 @@ describe('own addresses (RFC 5230 §4.5)', () => {
     [':addresses', ':addresses ["RR@other.example"] "away"', {}, true],
     ['known to the server', '"away"', { environment: { ownAddresses: ['rr@other.example'] } }, true],
   ])('%s', (_, args, given, answered) => {
-    expect(vacation(args, { message, ...given }).actions.some(({ kind }) => kind === 'vacation')).toBe(answered)
+    const reply = vacation(args, { message, ...given }).actions.find(({ kind }) => kind === 'vacation')
+    expect(reply?.kind === 'vacation' ? reply.from : undefined).toBe(answered ? 'rr@other.example' : undefined)
   })
 })
 

@@ -4,15 +4,16 @@ import { limits } from './limits.ts'
 import { addressParts, firstValue, headerValues, rawValues } from './message-view.ts'
 import type { Call } from './program.ts'
 import { numberOf, type Run, stringOf, stringsOf, tagString } from './run.ts'
-import { isAddress } from './syntax.ts'
+import { isAddress, mailboxAddress } from './syntax.ts'
 
 /** The reply that `vacation` asks for, or why RFC 5230 forbids one to this message. */
 export function vacationReply(run: Run, call: Call): Vacation | { readonly kind: 'withheld'; readonly why: string } {
   const own = ownAddresses(run, call)
-  const why = reasonAgainst(run, own)
+  const named = recipientFields.flatMap((name) => addressParts(run.message, name, 'all')).find((address) => own.has(address.toLowerCase()))
+  const why = reasonAgainst(run, own) ?? (named === undefined ? 'no recipient field has one of the own addresses' : undefined)
   if (why !== undefined) return { kind: 'withheld', why: `vacation: ${why}` }
   const from = tagString(run, call, 'from')
-  if (from !== undefined && !isAddress(from)) throw new Fault(`vacation: "${from}" is not an address`)
+  if (from !== undefined && mailboxAddress(from) === undefined) throw new Fault(`vacation: "${from}" is not an address`)
   const subject = tagString(run, call, 'subject')
   const form = call.tags.has('mime') ? 'mime' : 'text'
   const reason = stringOf(run, call.values[0])
@@ -21,8 +22,9 @@ export function vacationReply(run: Run, call: Call): Vacation | { readonly kind:
   return {
     kind: 'vacation',
     to: run.envelope.from,
-    from: from ?? run.envelope.to,
-    subject: subject ?? defaultSubject(run),
+    // The address that the sender knows.
+    from: from ?? named ?? run.envelope.to,
+    subject: (subject ?? defaultSubject(run)).replace(/[\x00-\x1f\x7f]+/g, ' '),
     form,
     reason,
     key: JSON.stringify(handle === undefined ? [subject ?? '', from ?? '', form, reason] : [handle]),
@@ -33,7 +35,8 @@ export function vacationReply(run: Run, call: Call): Vacation | { readonly kind:
 }
 
 function ownAddresses(run: Run, call: Call): ReadonlySet<string> {
-  const all = [run.envelope.to, ...run.environment.ownAddresses, ...stringsOf(run, call.tags.get('addresses')), ...stringsOf(run, call.tags.get('from'))]
+  const given = ['addresses', 'from'].flatMap((tag) => stringsOf(run, call.tags.get(tag)))
+  const all = [run.envelope.to, ...run.environment.ownAddresses, ...given.map((text) => mailboxAddress(text) ?? text)]
   return new Set(all.map((address) => address.toLowerCase()))
 }
 
@@ -48,8 +51,7 @@ function reasonAgainst(run: Run, own: ReadonlySet<string>): string | undefined {
   if ((firstValue(message, 'auto-submitted') ?? 'no').split(';')[0]?.trim().toLowerCase() !== 'no') return 'the message was sent automatically'
   if (listFields.some((name) => message.fields.has(name))) return 'the message comes from a mailing list'
   if (rawValues(message, 'precedence').some((value) => /^(bulk|list|junk)$/i.test(value))) return 'the message has a precedence for mass mail'
-  const named = recipientFields.flatMap((name) => addressParts(message, name, 'all'))
-  return named.some((address) => own.has(address.toLowerCase())) ? undefined : 'no recipient field has one of the own addresses'
+  return undefined
 }
 
 const listFields = ['list-id', 'list-help', 'list-subscribe', 'list-unsubscribe', 'list-post', 'list-owner', 'list-archive']
