@@ -3,6 +3,7 @@ import type { Mount } from '../mount/mount.ts'
 import type { Queries } from '../mount/target.ts'
 import { WrongInstance } from '../mount/transient.ts'
 import { mail } from './migrations/001-mail.ts'
+import { outbound } from './migrations/004-outbound.ts'
 
 export interface Migration {
   readonly number: number
@@ -10,7 +11,7 @@ export interface Migration {
   readonly sql: string
 }
 
-const migrations: readonly Migration[] = [mail]
+const migrations: readonly Migration[] = [mail, outbound]
 
 /** Of all processes that bring a schema up to date, one at a time: the advisory lock ends with the transaction. */
 const lockKey = 4_711_240_823

@@ -20,7 +20,8 @@ export async function sweep(mount: Mount): Promise<void> {
   await inBatches(
     mount,
     `delete from mail.body where id in (select b.id from mail.body b where b.stored_at < now() - interval '${bodyAge}'
-       and not exists (select from mail.message m where m.body_id = b.id) limit ${batch} for update skip locked)`,
+       and not exists (select from mail.message m where m.body_id = b.id)
+       and not exists (select from mail.outbound o where o.body_id = b.id) limit ${batch} for update skip locked)`,
   )
 }
 
