@@ -232,6 +232,10 @@ export const errorRegister = {
   ACCOUNT_EXISTS: { when: 'An account or alias with this address exists.', remedy: 'Choose another address; `handoff mailbox list` shows those taken.' },
   ACCOUNT_UNKNOWN: { when: 'No account has this address.', remedy: '`handoff mailbox list` shows the accounts.' },
   ACCOUNT_INVALID: { when: 'An address or a password cannot be taken.', remedy: 'The message says what is wrong with it.' },
+  QUEUED_MESSAGE_UNKNOWN: {
+    when: 'No message of this number is in the queue, nor was in the last days.',
+    remedy: 'handoff queue list tells those that are on their way.',
+  },
   MAILBOX_UNKNOWN: { when: 'A mailbox does not exist, or no longer.', remedy: 'List the mailboxes again.' },
   MAILBOX_EXISTS: { when: 'A mailbox of this name exists.', remedy: 'Choose another name.' },
   SIEVE_SCRIPT_INVALID: {

@@ -1,14 +1,31 @@
 import { expect, test } from 'vitest'
 import { HandoffError } from '../errors.ts'
 import { createMailboxApi, type MailboxAdmin, type MailboxEntry } from './mailbox-api.ts'
+import type { QueuedRecipient } from './queue-api.ts'
 
 const entry: MailboxEntry = { address: 'alice@example.org', accountId: '1', database: 'mail' }
+const queuedEntry: QueuedRecipient = {
+  database: 'mail',
+  id: 7,
+  number: 1,
+  returnPath: 'alice@example.org',
+  address: 'bob@example.net',
+  state: 'waiting',
+  attempts: 1,
+  queuedAt: '2026-01-01T00:00:00.000Z',
+  nextAt: '2026-01-01T00:05:00.000Z',
+  reply: '451 4.3.0 later',
+  host: null,
+  sizeBytes: 100,
+}
 const admin: MailboxAdmin = {
   createMailbox: async (wanted) => {
     if (wanted.database === 'nosuch') throw new HandoffError('DATABASE_UNKNOWN', 'there is no database "nosuch"', { cause: new Error('mounts have none') })
     return entry
   },
   listMailboxes: async () => [entry],
+  listQueue: async ({ id }) => (id === 7 ? [queuedEntry] : []),
+  changeQueue: async (how, { id }) => (how === 'hold' && id === 7 ? 1 : 0),
   health: () => ({ status: 'degraded', handoffd: 'away', workers: [], listeners: [], databases: [] }),
 }
 
@@ -31,4 +48,14 @@ test.each([
   expect(answer.statusCode).toBe(status)
   expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/)
   expect(answer.json()).toMatchObject({ status, code, detail: expect.any(String), remedy: expect.any(String) })
+})
+
+test('the queue is listed, one message shown, and changed by hand; what is not there is a problem', async () => {
+  const app = createMailboxApi(admin)
+  expect((await app.inject('/api/v1/queue')).json()).toEqual([])
+  expect((await app.inject('/api/v1/queue/7')).json()).toEqual([queuedEntry])
+  expect((await app.inject({ method: 'POST', url: '/api/v1/queue/7/hold' })).json()).toEqual({ changed: 1 })
+  expect((await app.inject('/api/v1/queue/8')).json()).toMatchObject({ status: 404, code: 'QUEUED_MESSAGE_UNKNOWN' })
+  expect((await app.inject('/api/v1/queue/x')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
+  expect((await app.inject('/api/v1/queue?nosuch=1')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
 })

@@ -1,9 +1,10 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { type QueueAdmin, queueRoutes } from './queue-api.ts'
 import { type ErrorCode, errorRegister, HandoffError } from '../errors.ts'
 
 /** What the admin API of the mailbox service does, handed in by the daemon. */
-export interface MailboxAdmin {
+export interface MailboxAdmin extends QueueAdmin {
   createMailbox(wanted: CreateMailbox): Promise<MailboxEntry>
   listMailboxes(): Promise<readonly MailboxEntry[]>
   health(): ServiceHealth
@@ -99,6 +100,7 @@ export function createMailboxApi(admin: MailboxAdmin): FastifyInstance {
     return reply.code(201).send(await admin.createMailbox(result.data))
   })
   app.get('/api/v1/mailboxes', () => admin.listMailboxes())
+  queueRoutes(app, admin)
   // Always 200: that it answers is the news for handoffd; how it is stands inside.
   app.get('/health', async () => admin.health())
   return app

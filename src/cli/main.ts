@@ -6,6 +6,7 @@ import { demoCommand } from './demo.ts'
 import { eventCommands } from './events.ts'
 import { groupCommands } from './group.ts'
 import { mailboxCommands } from './mailbox.ts'
+import { queueCommands } from './queue.ts'
 import { nodeCommands } from './node.ts'
 import { describeFailure, failureAsJson } from './output.ts'
 import { serverCommands } from './server.ts'
@@ -30,6 +31,7 @@ export function program(): Command {
     groupCommands,
     databaseCommands,
     mailboxCommands,
+    queueCommands,
     eventCommands,
     demoCommand,
   ])

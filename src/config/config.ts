@@ -95,6 +95,11 @@ export const nodeConfigSchema = z
         certFile: z.string().optional().describe('TLS certificate of the listeners, PEM; a self-signed one is made when left out'),
         keyFile: z.string().optional(),
         clearTextLogin: z.enum(['refused', 'allowed']).default('refused').describe('logins without TLS: only where nobody else is on the wire'),
+        relay: z
+          .string()
+          .regex(/^(\[[0-9a-f:.]+\]|[^\s:[\]]+):\d{1,5}$/i, 'wanted host:port')
+          .optional()
+          .describe('all mail for other servers goes to this one; by their MX records when left out'),
         loginDomain: z.string().min(1).optional().describe('completes a login name without "@"'),
       })
       .prefault({}),

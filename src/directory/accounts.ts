@@ -46,6 +46,10 @@ export function createDirectory(mount: Mount): Directory {
         where coalesce(a.id, l.account_id) is not null order by d.name limit 1`
       return (await mount.read((db) => db.query<{ address: string; accountId: string }>(sql))).rows[0]
     },
+    async hasDomain(name) {
+      const domain = name.normalize('NFC').toLowerCase().replace(/\.$/, '')
+      return (await mount.read((db) => db.query('select from mail.domain where name = $1', [domain], 'directory.domain'))).rowCount > 0
+    },
     async resolveRecipient(text) {
       const address = readAddress(text)
       if (!address) return undefined

@@ -14,6 +14,8 @@ export interface Directory {
   authenticate(username: string, password: string): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   /** RFC 5321 §4.5.1: the first `postmaster@domain`, account or alias, by the domain's name. */
   findPostmaster(): Promise<{ readonly accountId: string; readonly address: string } | undefined>
+  /** Are there mailboxes of this domain? In any case, with or without the last dot. */
+  hasDomain(name: string): Promise<boolean>
   /** `user@domain`, `user+tag@domain` or an alias. `tag` is what followed the plus. */
   resolveRecipient(address: string): Promise<{ readonly accountId: string; readonly address: string; readonly tag: string | undefined } | undefined>
 }

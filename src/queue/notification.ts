@@ -60,7 +60,7 @@ export function notification(claim: Claim, action: Action, told: readonly Told[]
     'Content-Type: message/delivery-status',
     '',
     `Reporting-MTA: dns; ${options.server}`,
-    ...(claim.envid === null ? [] : [`Original-Envelope-Id: ${fromXtext(claim.envid)}`]),
+    ...(claim.envid === null ? [] : [`Original-Envelope-Id: ${claim.envid}`]),
     `Arrival-Date: ${rfc5322Date(new Date(options.now.getTime() - claim.queuedForMs))}`,
     ...told.flatMap((each) => ['', ...perRecipient(action, each, date)]),
     '',
@@ -102,8 +102,6 @@ function headerOf(content: Buffer): Buffer {
   const end = content.indexOf('\r\n\r\n')
   return end === -1 ? content : content.subarray(0, end + 2)
 }
-
-const fromXtext = (text: string): string => text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
 /** RFC 5322 §3.3, in UTC. */
 function rfc5322Date(date: Date): string {

@@ -4,7 +4,7 @@ import { bodyOf } from '../mailbox/body.ts'
 import { againWhenSwept } from '../mailbox/swept.ts'
 import type { Mount } from '../mount/mount.ts'
 import type { Queries } from '../mount/target.ts'
-import type { Claim, DueRecipient, NewMessage, Outcome, QueueEntry } from './queue.ts'
+import type { Claim, DueRecipient, NewMessage, Outcome, QueueChange, QueueEntry } from './queue.ts'
 
 /** After a restart: what was about to end may still be told to end for so long (Q2), and as long again for the receiver to store it. */
 const unknownOutcomeWait = '10 seconds'
@@ -211,15 +211,15 @@ export async function entries(mount: Mount, id?: number): Promise<readonly Queue
   return rows.map((row) => ({ ...row, queuedAt: row.queuedAt.toISOString(), nextAt: row.nextAt?.toISOString() ?? null }))
 }
 
-const byHand = {
+const byHand: Readonly<Record<QueueChange, string>> = {
   hold: "set state = 'held' where outbound_id = $1 and state = 'waiting'",
   release: "set state = 'waiting', next_at = now() where outbound_id = $1 and state = 'held'",
   retry: "set next_at = now() where outbound_id = $1 and state = 'waiting'",
   /** Nobody is told: the operator has decided so. */
   remove: "set state = 'failed', reply = 'removed by the operator', at = now() where outbound_id = $1 and state in ('waiting', 'held')",
-} as const
+}
 
 /** @returns how many recipients it concerned; those of which an attempt is under way are left alone */
-export async function change(mount: Mount, id: number, how: keyof typeof byHand): Promise<number> {
+export async function change(mount: Mount, id: number, how: QueueChange): Promise<number> {
   return mount.write(randomUUID(), async (db) => (await db.query(`update mail.outbound_recipient ${byHand[how]}`, [id])).rowCount)
 }

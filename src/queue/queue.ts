@@ -6,7 +6,7 @@ export interface NewRecipient {
   readonly address: string
   /** RFC 3461; undefined: the default; []: NEVER. */
   readonly notify?: readonly Notify[] | undefined
-  /** As given: type;xtext. */
+  /** `type;address`, decoded. */
   readonly orcpt?: string | undefined
 }
 
@@ -17,6 +17,7 @@ export interface NewMessage {
   readonly returnPath: string
   readonly content: Buffer
   readonly recipients: readonly NewRecipient[]
+  /** RFC 3461 §4.4, decoded. */
   readonly envid?: string | undefined
   readonly ret?: 'FULL' | 'HDRS' | undefined
   readonly requireTls?: boolean | undefined
@@ -56,6 +57,9 @@ export interface Outcome {
 }
 
 export type RecipientState = 'waiting' | 'trying' | 'ending' | 'held' | 'delivered' | 'failed'
+
+/** What an operator may do with a message. */
+export type QueueChange = 'hold' | 'release' | 'retry' | 'remove'
 
 /** For people. */
 export interface QueueEntry {

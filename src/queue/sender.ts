@@ -12,13 +12,13 @@ export interface SenderOptions {
   readonly server: string
   readonly resolver: Resolver
   readonly attempts: Pick<AttemptOptions, 'port' | 'ca' | 'connectTimeoutMs' | 'replyTimeoutMs'>
-  /** A recipient that lives here is delivered to without SMTP: notifications above all. Null: it does not. */
+  /** A recipient whose domain is here is delivered to without SMTP: notifications above all. Null: it is elsewhere. */
   readonly local: (recipient: {
     readonly address: string
     readonly key: string
     readonly returnPath: string
     readonly content: Buffer
-  }) => Promise<Outcome['reply'] | null>
+  }) => Promise<Pick<Outcome, 'state' | 'reply'> | null>
   readonly log: SenderLog
   readonly now?: () => Date
   readonly random?: () => number
@@ -60,7 +60,7 @@ export class Sender {
     }
     if (this.ended) return
     this.looking = true
-    this.look()
+    void this.look()
       .catch((err: unknown) => {
         this.options.log.warn({ err }, 'queue: cannot be read now, trying on')
         return lookEveryMs
@@ -136,8 +136,8 @@ export class Sender {
     for (const { number, address } of claimed.recipients) {
       const key = `outbound ${claimed.id} ${number}`
       try {
-        const reply = await this.options.local({ address, key, returnPath: claimed.returnPath, content })
-        if (reply !== null) outcomes.push({ number, state: 'delivered', reply, host: null })
+        const fate = await this.options.local({ address, key, returnPath: claimed.returnPath, content })
+        if (fate !== null) outcomes.push({ number, ...fate, host: null })
       } catch (failure) {
         outcomes.push({ number, state: 'deferred', reply: `cannot be stored here now: ${(failure as Error).message}`, host: null })
       }

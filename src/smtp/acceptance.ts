@@ -5,7 +5,7 @@ import { deliveryKey } from './delivery-key.ts'
 import { type Reply, refusals, replyTo } from './reply.ts'
 import { missingFields } from './submission-fields.ts'
 import type { Surroundings } from './surroundings.ts'
-import { countReceived, receivedHeader, returnPathHeader, transmissionKeyword } from './trace.ts'
+import { countReceived, receivedHeader, transmissionKeyword } from './trace.ts'
 import type { Client, Transaction } from './transaction.ts'
 
 /**
@@ -22,7 +22,7 @@ export async function acceptContent(surroundings: Surroundings, client: Client, 
   if (hops > limits.hopsMax) throw refusals.loop(hops)
 
   const { from, mail } = transaction
-  const recipients = transaction.recipients.map(({ local }) => local)
+  const recipients = transaction.recipients.map(({ recipient }) => recipient)
   const key = deliveryKey({ sessionId: client.sessionId, transaction: transaction.number, envid: mail.envid, from: lookupForm(from), content })
   const id = `${client.sessionId}-${transaction.number}`
   const head = Buffer.from(headOf(surroundings, client, transaction, { id, content }))
@@ -67,16 +67,16 @@ function headOf(surroundings: Surroundings, client: Client, transaction: Transac
     }),
     id: message.id,
     at,
-    ...(first && !second ? { for: first.local.address } : {}),
+    ...(first && !second ? { for: first.recipient.address } : {}),
     ...(client.tls === undefined ? {} : { cipher: client.tls }),
   })
   const domain = name.includes('.') ? name : (client.submitter?.address.split('@').at(-1) ?? name)
   const added = role === 'submission' ? missingFields(message.content, { at, id: message.id, domain }) : ''
-  return returnPathHeader(transaction.from.address) + received + added
+  return received + added
 }
 
 function replyOf({ log, role }: Surroundings, outcome: DeliveryOutcome, fields: { readonly id: string; readonly [name: string]: unknown }): Reply {
   if (outcome.kind === 'failed') return replyTo(outcome.error, (error, message) => log.error({ role, ...fields, ...error }, message))
-  log.info({ role, ...fields }, 'smtp: delivered')
-  return { code: 250, enhanced: '2.0.0', text: `Delivered (id ${fields.id})` }
+  log.info({ role, ...fields }, `smtp: ${outcome.kind}`)
+  return { code: 250, enhanced: '2.0.0', text: `${outcome.kind === 'delivered' ? 'Delivered' : 'Queued'} (id ${fields.id})` }
 }

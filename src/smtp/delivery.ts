@@ -12,9 +12,21 @@ export interface LocalRecipient {
   readonly database: string
 }
 
+/** Somebody whose mail goes to another server: it is queued, and sent from there. */
+export interface RemoteRecipient {
+  readonly address: string
+  readonly accountId?: undefined
+  /** The mailbox database that keeps the message until it is sent: the submitter's. */
+  readonly database: string
+}
+
+export type Recipient = LocalRecipient | RemoteRecipient
+
 export interface Submitter {
   readonly accountId: string
   readonly address: string
+  /** The mailbox database that holds the account. */
+  readonly database: string
 }
 
 export interface DeliveryRequest {
@@ -22,20 +34,23 @@ export interface DeliveryRequest {
   readonly deliveryKey: string
   /** Reverse path; '' is the null sender. */
   readonly from: string
-  /** Trace headers and content, exactly the bytes to store. */
+  /** Trace headers and content. The final delivery adds Return-Path (RFC 5321 §4.4). */
   readonly message: Buffer
-  readonly recipients: readonly LocalRecipient[]
+  readonly recipients: readonly Recipient[]
   /** What the client asked for in MAIL, and in RCPT for each recipient, in order. */
   readonly mail: MailParameters
   readonly recipientParameters: readonly RecipientParameters[]
 }
 
-export type DeliveryOutcome = { readonly kind: 'delivered' } | { readonly kind: 'failed'; readonly error: unknown }
+/** `queued`: it is ours to send now. */
+export type DeliveryOutcome = { readonly kind: 'delivered' | 'queued' } | { readonly kind: 'failed'; readonly error: unknown }
 
 export interface LocalDelivery {
   findRecipient(address: string): Promise<LocalRecipient | undefined>
   /** RFC 5321 §4.5.1: who gets the mail for `<postmaster>`, without a domain. */
   findPostmaster(): Promise<LocalRecipient | undefined>
+  /** Is this one of the domains that have mailboxes here? Mail for others is sent on. */
+  isLocalDomain(domain: string): Promise<boolean>
   authenticate(username: string, password: string): Promise<Submitter | undefined>
   /** One outcome per recipient, in order. Does not throw: an error of the whole is an outcome of each. */
   deliver(request: DeliveryRequest): Promise<readonly DeliveryOutcome[]>

@@ -33,7 +33,8 @@ export async function start(options: Partial<SmtpListenerOptions> = {}, changed:
     findRecipient: async (address) =>
       address.endsWith('@example.org') && !address.startsWith('nobody') ? { address, accountId: address, database: 'mail' } : undefined,
     findPostmaster: async () => ({ address: 'postmaster@example.org', accountId: 'postmaster', database: 'mail' }),
-    authenticate: async (username, password) => (password === 'secret' ? { accountId: username, address: username } : undefined),
+    isLocalDomain: async (domain) => domain === 'example.org',
+    authenticate: async (username, password) => (password === 'secret' ? { accountId: username, address: username, database: 'mail' } : undefined),
     deliver: async (request) => {
       accepted.push(request)
       return request.recipients.map(() => ({ kind: 'delivered' as const }))
@@ -118,7 +119,7 @@ export async function greeted(port: number, hello = 'EHLO client.example.net'): 
 }
 
 export const envelope = 'MAIL FROM:<a@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n'
-const head = /^Return-Path: <.*>\r\nReceived: (.|\r\n\t)*\r\n/
+const head = /^Received: (.|\r\n\t)*\r\n/
 
 /** The content of a delivered message, without what was put above it. */
 export function stored(rig: Rig, i = 0): string | undefined {

@@ -2,8 +2,8 @@ import { acceptContent } from './acceptance.ts'
 import { lookupForm, type Path, readPath } from './address.ts'
 import { type Command, done, requireNoArgument } from './command.ts'
 import { Content, readChunk, readDotStuffed } from './content.ts'
-import type { LocalRecipient } from './delivery.ts'
-import { readMailParameters, readRecipientParameters, requireAscii } from './parameters.ts'
+import type { Recipient } from './delivery.ts'
+import { type MailParameters, readMailParameters, readRecipientParameters, requireAscii } from './parameters.ts'
 import { type Reply, refusals, worstOf } from './reply.ts'
 import type { Session, SessionState } from './session.ts'
 import type { Transaction } from './transaction.ts'
@@ -48,17 +48,25 @@ const rcpt: Command = {
     requireAscii(read.path, transaction.mail)
     transaction.recipientsOffered = true
     if (transaction.recipients.length >= limits.recipientsMax) throw refusals.tooManyRecipients(limits.recipientsMax)
-    transaction.recipients.push({ local: await findRecipient(session, read.path), parameters })
+    transaction.recipients.push({ recipient: await findRecipient(session, read.path, transaction.mail), parameters })
     return done('2.1.5', 'Accepted')
   },
 }
 
-async function findRecipient({ surroundings, submitter }: Session, path: Path): Promise<LocalRecipient> {
-  const { delivery, role } = surroundings
+/** Only people who have logged in may have their mail sent on to other servers. */
+async function findRecipient({ surroundings, submitter }: Session, path: Path, { body }: MailParameters): Promise<Recipient> {
+  const { delivery } = surroundings
   const found = path.domain === '' ? await delivery.findPostmaster() : await delivery.findRecipient(lookupForm(path))
   if (found) return { ...found, address: path.address }
-  throw role === 'submission' && submitter ? refusals.relayDenied(path.address) : refusals.unknownRecipient(path.address)
+  const isElsewhere = path.domain !== '' && !(await delivery.isLocalDomain(domainOf(lookupForm(path))))
+  if (!isElsewhere) throw refusals.unknownRecipient(path.address)
+  if (submitter === undefined) throw refusals.relayDenied(path.address)
+  // RFC 3030 §3: a receiver that knows no BINARYMIME must not be given any, and to convert it would break signatures.
+  if (body === 'BINARYMIME') throw refusals.binaryElsewhere(path.address)
+  return { address: path.address, database: submitter.database }
 }
+
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1)
 
 const data: Command = {
   needs: 'mail',

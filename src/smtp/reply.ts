@@ -31,7 +31,8 @@ export class Refusal extends Error {
 
 export const refusals = {
   unknownRecipient: (address: string) => new Refusal(550, '5.1.1', `<${address}>: no such mailbox here`),
-  relayDenied: (address: string) => new Refusal(550, '5.7.1', `<${address}>: not a mailbox here, and this server does not send mail to other servers yet`),
+  relayDenied: (address: string) => new Refusal(550, '5.7.1', `<${address}>: not a mailbox here, and mail is sent on only for those who log in`),
+  binaryElsewhere: (address: string) => new Refusal(550, '5.6.1', `<${address}>: not a mailbox here, and BODY=BINARYMIME is not sent on`),
   foreignSender: (address: string) => new Refusal(553, '5.7.1', `<${address}>: not an address of the account that is logged in`),
   badSender: () => new Refusal(501, '5.1.7', 'Syntax: MAIL FROM:<address> [parameters]'),
   badRecipient: () => new Refusal(501, '5.1.3', 'Syntax: RCPT TO:<address> [parameters]'),

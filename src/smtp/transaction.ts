@@ -1,6 +1,6 @@
 import type { Path } from './address.ts'
 import type { Content } from './content.ts'
-import type { LocalRecipient, Submitter } from './delivery.ts'
+import type { Recipient, Submitter } from './delivery.ts'
 import type { MailParameters, RecipientParameters } from './parameters.ts'
 
 export interface Hello {
@@ -9,8 +9,8 @@ export interface Hello {
   readonly name: string
 }
 
-export interface Recipient {
-  readonly local: LocalRecipient
+export interface OfferedRecipient {
+  readonly recipient: Recipient
   readonly parameters: RecipientParameters
 }
 
@@ -19,7 +19,7 @@ export interface Transaction {
   readonly number: number
   readonly from: Path
   readonly mail: MailParameters
-  readonly recipients: Recipient[]
+  readonly recipients: OfferedRecipient[]
   /** Some recipient was offered, taken or not. */
   recipientsOffered: boolean
   /** How far BDAT has come. After `failed` only RSET helps (RFC 3030 §2). */

@@ -58,6 +58,7 @@ export class MailboxProcess {
       workers: mailbox.workers,
       clearTextLogin: mailbox.clearTextLogin,
       ...(mailbox.loginDomain === undefined ? {} : { loginDomain: mailbox.loginDomain }),
+      ...(mailbox.relay === undefined ? {} : { outbound: { relay: relayOf(mailbox.relay) } }),
       logLevel,
       ...(mailbox.certFile === undefined || mailbox.keyFile === undefined ? {} : { tls: { certificateFile: mailbox.certFile, keyFile: mailbox.keyFile } }),
     }
@@ -105,4 +106,10 @@ function health(socketPath: string): Promise<ServiceHealth | null> {
     probe.on('error', () => resolve(null))
     probe.end()
   })
+}
+
+/** @param text host:port, as the configuration's schema has checked */
+function relayOf(text: string): { readonly host: string; readonly port: number } {
+  const end = text.lastIndexOf(':')
+  return { host: text.slice(0, end).replace(/^\[|\]$/g, ''), port: Number(text.slice(end + 1)) }
 }

@@ -61,6 +61,11 @@ export class DatabaseKeeper {
     return { ...mounts, databases: mounts.databases.map((mount) => ({ ...mount, held: mount.held || !this.#kept.get(mount.name)?.migrated })) }
   }
 
+  /** Those whose schema is there. */
+  databases(): readonly MailDatabase[] {
+    return [...this.#kept.values()].filter(({ migrated }) => migrated).map(({ database }) => database)
+  }
+
   health(): ServiceHealth['databases'] {
     return [...this.#kept].map(([name, { epoch, held, migrated, error }]) => ({
       name,

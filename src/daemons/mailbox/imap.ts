@@ -1,5 +1,6 @@
 import { createImapListener, type ImapListener } from '../../imap/listener.ts'
-import { firstFound, type Mail } from './mail.ts'
+import { firstFound } from './local-delivery.ts'
+import type { Mail } from './mail.ts'
 
 /** The IMAP listener of one server: whoever's credentials a database of that server knows gets that account. */
 export function createImap(mail: Mail, server: string, tlsMode: 'starttls' | 'implicit'): ImapListener {

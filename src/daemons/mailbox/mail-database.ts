@@ -4,22 +4,28 @@ import { HandoffError } from '../../errors.ts'
 import type { AccountMail } from '../../mailbox/account-mail.ts'
 import { createMailStore } from '../../mailbox/mail-store.ts'
 import type { MailboxChange, MailStore } from '../../mailbox/store.ts'
-import { createMount } from '../../mount/mount.ts'
+import { createMount, type Mount } from '../../mount/mount.ts'
 import type { DatabaseMount } from '../../mount/mounts.ts'
-import type { DeliveryOutcome, Submitter } from '../../smtp/delivery.ts'
+import type { NewMessage } from '../../queue/queue.ts'
+import { enqueue } from '../../queue/queue-store.ts'
+import type { DeliveryOutcome } from '../../smtp/delivery.ts'
 
 /** One mounted mailbox database as a process of the mailbox service uses it. */
 export interface MailDatabase {
   readonly name: string
+  readonly mount: Mount
   readonly directory: Directory
   update(mount: DatabaseMount): void
   /** Waits while the database is held. */
   migrate(): Promise<void>
   findRecipient(address: string): Promise<{ readonly accountId: string } | undefined>
   findPostmaster(): Promise<{ readonly accountId: string; readonly address: string } | undefined>
-  authenticate(username: string, password: string): Promise<Submitter | undefined>
+  hasDomain(domain: string): Promise<boolean>
+  authenticate(username: string, password: string): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   /** Exactly once for each key and recipient. One outcome for each account, in order. */
   deliver(request: { readonly deliveryKey: string; readonly message: Buffer; readonly accountIds: readonly string[] }): Promise<readonly DeliveryOutcome[]>
+  /** Takes a message over, to be sent to other servers: once for each key. */
+  enqueue(message: NewMessage): Promise<void>
   /** The mail of one account, for IMAP. */
   account(accountId: string): AccountMail
   /** A change that another process committed. */
@@ -28,6 +34,10 @@ export interface MailDatabase {
   sweep(): Promise<void>
   close(): Promise<void>
 }
+
+/** What a process tells the others when it has queued something: one of them sends. */
+export const queued = { kind: 'queued' } as const
+export const isQueued = (change: unknown): boolean => (change as { readonly kind?: unknown } | null)?.kind === queued.kind
 
 /** Costs nothing while no session watches a mailbox, otherwise one small read. */
 const pollEveryMs = 1000
@@ -67,13 +77,19 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
   update(first)
   return {
     name: first.name,
+    mount,
     directory,
     update,
     migrate: () => store.migrate(),
     findRecipient: (address) => directory.resolveRecipient(address),
     authenticate: (username, password) => directory.authenticate(loginAddress(username, options.loginDomain), password),
     findPostmaster: () => directory.findPostmaster(),
+    hasDomain: (domain) => directory.hasDomain(domain),
     deliver: (request) => deliver(store, request),
+    async enqueue(message) {
+      await enqueue(mount, message)
+      options.publish?.(queued)
+    },
     account: (accountId) => store.account(accountId),
     hear: (change) => store.hear(change as MailboxChange),
     sweep: () => store.sweep(),

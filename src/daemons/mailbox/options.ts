@@ -64,6 +64,17 @@ export const mailboxServiceSchema = z
       .max(500_000_000)
       .default(50 * 1024 * 1024)
       .describe('largest message taken'),
+    outbound: z
+      .strictObject({
+        relay: z
+          .strictObject({ host: z.string().min(1), port })
+          .optional()
+          .describe('all mail for other servers goes to this one; by their MX records when left out'),
+        connectTimeoutMs: z.number().int().min(100).default(30_000),
+        replyTimeoutMs: z.number().int().min(1000).default(600_000).describe('silence of the receiver (RFC 5321 section 4.5.3.2)'),
+      })
+      .prefault({})
+      .describe('mail for other servers'),
     sessionsMax: z.number().int().min(1).default(5000).describe('sessions for each listener in each worker'),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   })

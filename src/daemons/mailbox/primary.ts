@@ -8,6 +8,7 @@ import { DatabaseKeeper } from './database-keeper.ts'
 import { Doors } from './doors.ts'
 import { MountsLink } from './mounts-link.ts'
 import type { MailboxServiceOptions } from './options.ts'
+import { queueKeeper } from './queue-keeper.ts'
 import { Workers } from './workers.ts'
 
 const closeGraceMs = 6000
@@ -55,7 +56,11 @@ export async function startMailboxService(options: MailboxServiceOptions, log: L
       databases: keeper.health(),
     }
   }
-  const api = createMailboxApi({ health, createMailbox: (wanted) => keeper.createMailbox(wanted), listMailboxes: () => keeper.listMailboxes() })
+  const queue = queueKeeper(
+    () => keeper.databases(),
+    (database) => workers.poke(database),
+  )
+  const api = createMailboxApi({ health, createMailbox: (wanted) => keeper.createMailbox(wanted), listMailboxes: () => keeper.listMailboxes(), ...queue })
 
   workers.open()
   if (link) link.open()

@@ -12,6 +12,8 @@ export type ToWorker =
   | { readonly type: 'mounts'; readonly mounts: MountsMessage }
   | { readonly type: 'connection'; readonly server: string; readonly protocol: ListenerProtocol }
   | { readonly type: 'drain'; readonly server: string }
+  /** The receiver is the worker that sends what is queued. */
+  | { readonly type: 'send' }
   | { readonly type: 'changed'; readonly change: unknown }
   | { readonly type: 'ping'; readonly n: number }
 

@@ -28,6 +28,9 @@ process.on('message', (message: ToWorker, socket: unknown) => {
     case 'drain':
       void drain(message.server)
       return
+    case 'send':
+      mail?.send()
+      return
     case 'changed':
       mail?.hear(message.change)
       return

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import type { ListenerProtocol, MountsMessage } from '../../mount/mounts.ts'
+import { queued } from './mail-database.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './wire.ts'
 
 interface Seat {
@@ -37,6 +38,8 @@ export class Workers {
   readonly #seats = new Map<number, Seat>()
   /** Connections that came while no worker was ready: they wait for the greeting a moment longer. */
   readonly #waiting: { readonly socket: Socket; readonly to: Destination }[] = []
+  /** The one that sends what is queued. */
+  #sending: Seat | undefined
   #mounts: MountsMessage
   #next = 0
   #closing = false
@@ -58,6 +61,11 @@ export class Workers {
   setMounts(mounts: MountsMessage): void {
     this.#mounts = mounts
     this.#toAll({ type: 'mounts', mounts })
+  }
+
+  /** Something may be due in the queue of this database. */
+  poke(database: string): void {
+    this.#toAll({ type: 'changed', change: { database, change: queued } })
   }
 
   drain(server: string): void {
@@ -105,6 +113,8 @@ export class Workers {
     worker.once('exit', (code, signal) => {
       this.#seats.delete(worker.id)
       if (this.#closing) return
+      if (this.#sending === seat) this.#sending = undefined
+      this.#chooseSending()
       this.#log.error({ worker: worker.process.pid, code, signal }, 'worker: ended, replacing it')
       // One that cannot even start must not be forked in a tight loop.
       if (seat.ready) this.#fork()
@@ -124,6 +134,7 @@ export class Workers {
         return
       case 'ready':
         seat.ready = true
+        this.#chooseSending()
         for (const { socket, to } of this.#waiting.splice(0)) this.give(socket, to)
         this.#log.info({ worker: seat.worker.process.pid }, 'worker: ready')
         return
@@ -138,6 +149,12 @@ export class Workers {
         seat.sessions = message.sessions
         return
     }
+  }
+
+  #chooseSending(): void {
+    if (this.#sending) return
+    this.#sending = [...this.#seats.values()].find((seat) => seat.ready)
+    if (this.#sending) this.#send(this.#sending, { type: 'send' })
   }
 
   #pingAll(): void {

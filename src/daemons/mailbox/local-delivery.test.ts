@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { firstFound } from './mail.ts'
+import { firstFound } from './local-delivery.ts'
 
 test('a held database delays only what may be in it', async () => {
   const never = new Promise<undefined>(() => {})
