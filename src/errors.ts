@@ -238,6 +238,13 @@ export const errorRegister = {
   },
   MAILBOX_UNKNOWN: { when: 'A mailbox does not exist, or no longer.', remedy: 'List the mailboxes again.' },
   MAILBOX_EXISTS: { when: 'A mailbox of this name exists.', remedy: 'Choose another name.' },
+  SIEVE_SCRIPT_ACTIVE: { when: 'An active Sieve script was to be deleted.', remedy: 'Activate another one, or none, and delete it then.' },
+  SIEVE_SCRIPT_EXISTS: { when: 'A Sieve script of this name exists.', remedy: 'Choose another name.' },
+  SIEVE_SCRIPT_LIMIT: {
+    when: 'A Sieve script is too large, or there are too many of one account.',
+    remedy: 'Make it smaller, or delete one that is not needed.',
+  },
+  SIEVE_SCRIPT_UNKNOWN: { when: 'A Sieve script does not exist.', remedy: 'List the scripts.' },
   SIEVE_SCRIPT_INVALID: {
     when: 'A Sieve script has an error or asks for an extension that is not there; it was not stored.',
     remedy: 'Correct it at the line and column that the message names.',

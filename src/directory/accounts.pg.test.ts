@@ -35,9 +35,14 @@ test('accounts, aliases and tags: one address belongs to one account, in any cas
       await expect(directory.createAlias('post@example.org', 'ann@example.org')).rejects.toMatchObject({ code: 'ACCOUNT_EXISTS' })
       await expect(directory.createAlias('x@example.org', 'nobody@example.org')).rejects.toMatchObject({ code: 'ACCOUNT_UNKNOWN' })
       const { accountId: plus } = await directory.createAccount({ address: 'ann+list@example.org', password: 'x' })
-      expect(await directory.resolveRecipient('ann+Tag@example.org')).toEqual({ ...ann, tag: 'tag' })
-      expect(await directory.resolveRecipient('Post+a+b@EXAMPLE.org.')).toEqual({ ...ann, tag: 'a+b' })
-      expect(await directory.resolveRecipient('ann+list@example.org')).toEqual({ accountId: plus, address: 'ann+list@example.org', tag: undefined })
+      expect(await directory.resolveRecipient('ann+Tag@example.org')).toEqual({ ...ann, tag: 'tag', filtered: false })
+      expect(await directory.resolveRecipient('Post+a+b@EXAMPLE.org.')).toEqual({ ...ann, tag: 'a+b', filtered: false })
+      expect(await directory.resolveRecipient('ann+list@example.org')).toEqual({
+        accountId: plus,
+        address: 'ann+list@example.org',
+        tag: undefined,
+        filtered: false,
+      })
       for (const address of ['bob@example.org', '+ann@example.org', 'ann@example.com', 'ann', ''])
         expect(await directory.resolveRecipient(address)).toBeUndefined()
       // Two that are made in one moment: one of them wins.

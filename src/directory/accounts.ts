@@ -58,7 +58,7 @@ export function createDirectory(mount: Mount): Directory {
       // An address that is there with its plus comes before a tag.
       const exact = rows.find((row) => row.matched === address.address)
       const found = exact ?? rows[0]
-      return found && { accountId: found.accountId, address: found.account, tag: exact ? undefined : base?.tag }
+      return found && { accountId: found.accountId, address: found.account, tag: exact ? undefined : base?.tag, filtered: found.filtered }
     },
   }
 }
@@ -68,11 +68,14 @@ interface Found {
   readonly account: string
   readonly accountId: string
   readonly password: string
+  readonly filtered: boolean
 }
 
 async function findExact(mount: Mount, addresses: readonly string[]): Promise<readonly Found[]> {
-  const sql = `select address as matched, address as account, id::text as "accountId", password from mail.account where address = any ($1)
-    union all select l.address, a.address, a.id::text, a.password from mail.alias l join mail.account a on a.id = l.account_id where l.address = any ($1)`
+  const filtered = 'exists (select from mail.sieve_script s where s.account_id = a.id and s.active) as filtered'
+  const sql = `select a.address as matched, a.address as account, a.id::text as "accountId", a.password, ${filtered} from mail.account a where a.address = any ($1)
+    union all select l.address, a.address, a.id::text, a.password, ${filtered}
+      from mail.alias l join mail.account a on a.id = l.account_id where l.address = any ($1)`
   return (await mount.read((db) => db.query<Found>(sql, [addresses], 'directory.find'))).rows
 }
 

@@ -16,6 +16,8 @@ export interface Directory {
   findPostmaster(): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   /** Are there mailboxes of this domain? In any case, with or without the last dot. */
   hasDomain(name: string): Promise<boolean>
-  /** `user@domain`, `user+tag@domain` or an alias. `tag` is what followed the plus. */
-  resolveRecipient(address: string): Promise<{ readonly accountId: string; readonly address: string; readonly tag: string | undefined } | undefined>
+  /** `user@domain`, `user+tag@domain` or an alias. `tag` is what followed the plus, `filtered`: there is an active Sieve script. */
+  resolveRecipient(
+    address: string,
+  ): Promise<{ readonly accountId: string; readonly address: string; readonly tag: string | undefined; readonly filtered: boolean } | undefined>
 }

@@ -4,6 +4,7 @@ import type { AccountMail } from './account-mail.ts'
 import { createAccountMail } from './account.ts'
 import { bodyOf } from './body.ts'
 import { ChangeFeed } from './change-feed.ts'
+import { fileMessage } from './filing.ts'
 import { canonicalFlags } from './flags.ts'
 import { migrate } from './migrate.ts'
 import type { DeliveredMessage, Delivery, MailboxChange, MailStore } from './store.ts'
@@ -27,6 +28,7 @@ export function createMailStore(mount: Mount): MailStore {
     migrate: () => migrate(mount),
     account: (accountId: string): AccountMail => createAccountMail({ mount, feed, accountId }),
     deliver: (delivery) => deliver(mount, feed, delivery),
+    file: (accountId, filing) => fileMessage({ mount, feed, accountId }, filing),
     onChange: (listener) => feed.onChange(listener),
     hear: (change: MailboxChange) => feed.hear(change),
     poll: () => poll(mount, feed, seen),

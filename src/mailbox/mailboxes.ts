@@ -42,7 +42,7 @@ async function insertMailbox(db: Queries, { accountId }: AccountContext, name: s
   return rows[0].id
 }
 
-async function createLevelsAbove(db: Queries, { accountId }: AccountContext, name: string): Promise<void> {
+export async function createLevelsAbove(db: Queries, { accountId }: Pick<AccountContext, 'accountId'>, name: string): Promise<void> {
   const levels = name.split(separator)
   const above = levels.slice(1).map((_level, i) => levels.slice(0, i + 1).join(separator))
   if (above.length > 0) await db.query('insert into mail.mailbox (account_id, name) select $1, unnest($2::text[]) on conflict do nothing', [accountId, above])

@@ -4,6 +4,7 @@ import type { Queries } from '../mount/target.ts'
 import { WrongInstance } from '../mount/transient.ts'
 import { mail } from './migrations/001-mail.ts'
 import { outbound } from './migrations/004-outbound.ts'
+import { filter } from './migrations/007-filter.ts'
 
 export interface Migration {
   readonly number: number
@@ -11,7 +12,7 @@ export interface Migration {
   readonly sql: string
 }
 
-const migrations: readonly Migration[] = [mail, outbound]
+const migrations: readonly Migration[] = [mail, outbound, filter]
 
 /** Of all processes that bring a schema up to date, one at a time: the advisory lock ends with the transaction. */
 const lockKey = 4_711_240_823

@@ -1,5 +1,6 @@
 import type { Mount } from '../mount/mount.ts'
 import type { AccountMail } from './account-mail.ts'
+import type { Filing } from './filing.ts'
 
 /** The mail in one mounted database. */
 export interface MailStore {
@@ -10,6 +11,8 @@ export interface MailStore {
   account(accountId: string): AccountMail
   /** One transaction and one round trip for all recipients; resolves when the commit is on every in-sync copy. */
   deliver(delivery: Delivery): Promise<readonly DeliveredMessage[]>
+  /** A delivery to one account whose places are known. */
+  file(accountId: string, filing: Filing): Promise<void>
   /** Fired after own commits; to be told to the other processes, which pass it to `hear`. */
   onChange(listener: (change: MailboxChange) => void): () => void
   hear(change: MailboxChange): void

@@ -17,6 +17,8 @@ export async function sweep(mount: Mount): Promise<void> {
     mount,
     `delete from mail.delivery where (mailbox_id, key) in (select mailbox_id, key from mail.delivery where at < now() - interval '${deliveryAge}' limit ${batch})`,
   )
+  for (const table of ['mail.vacation_reply', 'mail.sieve_seen'])
+    await inBatches(mount, `delete from ${table} where ctid = any (array(select ctid from ${table} where expires_at < now() limit ${batch}))`)
   await inBatches(
     mount,
     `delete from mail.body where id in (select b.id from mail.body b where b.stored_at < now() - interval '${bodyAge}'

@@ -19,19 +19,20 @@ export interface Settlement extends Outcome {
 
 /** Resolves when the message is on every in-sync copy. Given again under its key, it is not queued again. */
 export async function enqueue(mount: Mount, message: NewMessage): Promise<{ readonly id: number }> {
+  return againWhenSwept(() => mount.write(`outbound ${message.key}`, (db) => enqueueIn(db, message)))
+}
+
+/** The same as part of a transaction, before any mailbox is changed in it. */
+export async function enqueueIn(db: Queries, message: NewMessage): Promise<{ readonly id: number }> {
+  const known = await db.query<{ id: number }>('select id from mail.outbound where key = $1', [message.key])
+  if (known.rows[0]) return { id: known.rows[0].id }
   const body = bodyOf(message.content)
-  return againWhenSwept(() =>
-    mount.write(`outbound ${message.key}`, async (db) => {
-      const known = await db.query<{ id: number }>('select id from mail.outbound where key = $1', [message.key])
-      if (known.rows[0]) return { id: known.rows[0].id }
-      const kept = await db.query<{ id: number }>(
-        'select mail.keep_body($1, $2, $3, $4) as id',
-        [body.hash, body.content, body.structure, body.version],
-        'mail.keep-body',
-      )
-      return { id: await insert(db, message, kept.rows[0]?.id ?? 0) }
-    }),
+  const kept = await db.query<{ id: number }>(
+    'select mail.keep_body($1, $2, $3, $4) as id',
+    [body.hash, body.content, body.structure, body.version],
+    'mail.keep-body',
   )
+  return { id: await insert(db, message, kept.rows[0]?.id ?? 0) }
 }
 
 async function insert(db: Queries, message: NewMessage, bodyId: number): Promise<number> {

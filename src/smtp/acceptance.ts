@@ -33,6 +33,7 @@ export async function acceptContent(surroundings: Surroundings, client: Client, 
     recipients,
     mail,
     recipientParameters: transaction.recipients.map(({ parameters }) => parameters),
+    repliesForEach: surroundings.role === 'lmtp' || recipients.length === 1,
   })
   return outcomes.map((outcome, i) => replyOf(surroundings, outcome, { id, from: from.address, to: recipients[i]?.address, bytes: content.length }))
 }
@@ -78,5 +79,6 @@ function headOf(surroundings: Surroundings, client: Client, transaction: Transac
 function replyOf({ log, role }: Surroundings, outcome: DeliveryOutcome, fields: { readonly id: string; readonly [name: string]: unknown }): Reply {
   if (outcome.kind === 'failed') return replyTo(outcome.error, (error, message) => log.error({ role, ...fields, ...error }, message))
   log.info({ role, ...fields }, `smtp: ${outcome.kind}`)
+  if (outcome.kind === 'refused') return refusals.refusedByScript(outcome.reason).reply
   return { code: 250, enhanced: '2.0.0', text: `${outcome.kind === 'delivered' ? 'Delivered' : 'Queued'} (id ${fields.id})` }
 }

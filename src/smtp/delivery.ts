@@ -10,6 +10,8 @@ export interface LocalRecipient {
   readonly accountId: string
   /** The mailbox database that holds the account's mailboxes. */
   readonly database: string
+  /** A script of theirs decides what becomes of the mail. */
+  readonly filtered?: boolean
 }
 
 /** Somebody whose mail goes to another server: it is queued, and sent from there. */
@@ -40,10 +42,15 @@ export interface DeliveryRequest {
   /** What the client asked for in MAIL, and in RCPT for each recipient, in order. */
   readonly mail: MailParameters
   readonly recipientParameters: readonly RecipientParameters[]
+  /** Each recipient has a reply of its own: one can be refused without the others. */
+  readonly repliesForEach: boolean
 }
 
-/** `queued`: it is ours to send now. */
-export type DeliveryOutcome = { readonly kind: 'delivered' | 'queued' } | { readonly kind: 'failed'; readonly error: unknown }
+/** `queued`: it is ours to send now. `refused`: by the recipient's own script. */
+export type DeliveryOutcome =
+  | { readonly kind: 'delivered' | 'queued' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly error: unknown }
 
 export interface LocalDelivery {
   findRecipient(address: string): Promise<LocalRecipient | undefined>

@@ -21,7 +21,7 @@ export class Refusal extends Error {
   readonly reply: Reply
   /** `session`: nothing more can be understood after this, so the session ends. */
   readonly ends: 'command' | 'session'
-  constructor(code: number, enhanced: string | undefined, text: string, ends: 'command' | 'session' = 'command') {
+  constructor(code: number, enhanced: string | undefined, text: Reply['text'], ends: 'command' | 'session' = 'command') {
     super(`${code} ${enhanced} ${text}`)
     this.name = 'Refusal'
     this.reply = { code, enhanced, text }
@@ -65,6 +65,8 @@ export const refusals = {
   longLine: () => new Refusal(554, '5.6.0', 'The message has a line of more than 998 octets'),
   loop: (hops: number) => new Refusal(554, '5.4.6', `Routing loop: the message has ${hops} Received lines`),
 
+  refusedByScript: (reason: string) => new Refusal(550, '5.7.1', linesOf(reason)),
+
   silent: () => new Refusal(421, '4.4.2', 'Nothing came for too long, closing', 'session'),
   endlessLine: () => new Refusal(421, '4.7.0', 'A line without an end, closing', 'session'),
   tooManyErrors: () => new Refusal(421, '4.7.0', 'Too many errors, closing', 'session'),
@@ -73,6 +75,21 @@ export const refusals = {
   notOurProtocol: () => new Refusal(421, '4.7.0', 'This is not an HTTP server, closing', 'session'),
   moving: (name: string) => new Refusal(421, '4.3.2', `${name} is moving to another machine, connect again now`, 'session'),
 } as const
+
+const refusalLinesMax = 10
+const refusalCharactersMax = 400
+
+/** What a person wrote, as lines of a reply: RFC 5321 §4.2 permits printable ASCII. */
+function linesOf(reason: string): readonly string[] {
+  const lines = reason.split(/\r?\n/).map((line) =>
+    line
+      .replace(/[^ -~]/g, '?')
+      .slice(0, refusalCharactersMax)
+      .trim(),
+  )
+  const said = lines.filter((line) => line !== '').slice(0, refusalLinesMax)
+  return said.length === 0 ? ['Refused by the recipient'] : said
+}
 
 /** Error codes of the mail store and the mount that mean something else than "try again later". */
 const replyOfCode: Readonly<Partial<Record<ErrorCode, Reply>>> = {

@@ -46,7 +46,7 @@ export class DatabaseKeeper {
     for (const mount of mounts.databases) {
       let kept = this.#kept.get(mount.name)
       if (!kept) {
-        const database = openMailDatabase(mount, { poolSize, holdMsMax: this.#options.holdMsMax })
+        const database = openMailDatabase(mount, { poolSize, holdMsMax: this.#options.holdMsMax, log: this.#log })
         kept = { database, epoch: mount.epoch, held: mount.held, migrated: false, migrating: false, error: undefined }
         this.#kept.set(mount.name, kept)
       } else kept.database.update(mount)

@@ -1,5 +1,5 @@
 import { returnPathHeader } from '../../smtp/trace.ts'
-import type { DeliveryOutcome, DeliveryRequest, LocalDelivery, Recipient } from '../../smtp/delivery.ts'
+import type { DeliveryOutcome, DeliveryRequest, LocalDelivery, LocalRecipient, Recipient } from '../../smtp/delivery.ts'
 import type { NewRecipient } from '../../queue/queue.ts'
 import type { MailDatabase } from './mail-database.ts'
 
@@ -8,7 +8,7 @@ export function localDelivery(server: string, databases: () => readonly MailData
   const findRecipient = (address: string) =>
     firstFound(databases(), async (database) => {
       const found = await database.findRecipient(address)
-      return found && { address, accountId: found.accountId, database: database.name }
+      return found && { address, accountId: found.accountId, database: database.name, filtered: found.filtered }
     })
   return {
     findRecipient,
@@ -30,7 +30,7 @@ export function localDelivery(server: string, databases: () => readonly MailData
       await Promise.all(
         [...byDatabaseName(request.recipients)].map(async ([name, recipients]) => {
           const database = databases().find((each) => each.name === name)
-          const results = database ? await deliverTo(database, request, recipients) : []
+          const results = database ? await deliverTo(server, database, request, recipients) : []
           for (const [i, recipient] of recipients.entries()) outcomes.set(recipient, results[i] ?? missing(name))
         }),
       )
@@ -39,28 +39,46 @@ export function localDelivery(server: string, databases: () => readonly MailData
   }
 }
 
-async function deliverTo(database: MailDatabase, request: DeliveryRequest, recipients: readonly Recipient[]): Promise<readonly DeliveryOutcome[]> {
-  const here = recipients.flatMap(({ accountId }) => accountId ?? [])
-  const [delivered, queued] = await Promise.all([
-    here.length === 0 ? [] : allOrNone(here.length, () => deliverHere(database, request, here)),
-    here.length === recipients.length ? [] : allOrNone(1, async () => [await queue(database, request, recipients)]),
+async function deliverTo(
+  server: string,
+  database: MailDatabase,
+  request: DeliveryRequest,
+  recipients: readonly Recipient[],
+): Promise<readonly DeliveryOutcome[]> {
+  const remote = recipients.filter(({ accountId }) => accountId === undefined)
+  const local = recipients.filter((recipient): recipient is LocalRecipient => recipient.accountId !== undefined)
+  const message = local.length === 0 ? request.message : Buffer.concat([Buffer.from(returnPathHeader(request.from)), request.message])
+  const { deliveryKey, from } = request
+  const filtered = local.filter((recipient) => recipient.filtered)
+  const plain = local.filter((recipient) => !recipient.filtered)
+  const outcomes = new Map<Recipient, DeliveryOutcome>()
+  const settle = async (those: readonly Recipient[], work: () => Promise<readonly DeliveryOutcome[]>) => {
+    const results = those.length === 0 ? [] : await work().catch((error: unknown) => those.map((): DeliveryOutcome => ({ kind: 'failed', error })))
+    for (const [i, recipient] of those.entries()) outcomes.set(recipient, results[i] ?? missing(recipient.database))
+  }
+  await Promise.all([
+    settle(plain, () => database.deliver({ deliveryKey, message, accountIds: plain.map(({ accountId }) => accountId) })),
+    settle(remote, async () => {
+      const outcome = await queue(database, request, remote)
+      return remote.map(() => outcome)
+    }),
+    ...filtered.map((recipient) =>
+      settle([recipient], async () => {
+        const { accountId, address: to } = recipient
+        return [await database.filter({ accountId, server, from, to, message, content: request.message, deliveryKey, canRefuse: request.repliesForEach })]
+      }),
+    ),
   ])
-  let next = 0
-  return recipients.map(({ accountId, database: name }) => (accountId === undefined ? queued[0] : delivered[next++]) ?? missing(name))
+  return recipients.map((recipient) => outcomes.get(recipient) ?? missing(recipient.database))
 }
 
-function deliverHere(database: MailDatabase, request: DeliveryRequest, accountIds: readonly string[]): Promise<readonly DeliveryOutcome[]> {
-  const message = Buffer.concat([Buffer.from(returnPathHeader(request.from)), request.message])
-  return database.deliver({ deliveryKey: request.deliveryKey, message, accountIds })
-}
-
-async function queue(database: MailDatabase, request: DeliveryRequest, recipients: readonly Recipient[]): Promise<DeliveryOutcome> {
+async function queue(database: MailDatabase, request: DeliveryRequest, remote: readonly Recipient[]): Promise<DeliveryOutcome> {
   const { mail } = request
   await database.enqueue({
     key: request.deliveryKey,
     returnPath: request.from,
     content: request.message,
-    recipients: request.recipients.flatMap((recipient, i) => (recipients.includes(recipient) && recipient.accountId === undefined ? [remote(request, i)] : [])),
+    recipients: remote.map((recipient) => queuedRecipient(recipient, request)),
     envid: mail.envid,
     ret: mail.ret,
     requireTls: mail.requireTls,
@@ -68,20 +86,12 @@ async function queue(database: MailDatabase, request: DeliveryRequest, recipient
   return { kind: 'queued' }
 }
 
-function remote({ recipients, recipientParameters }: DeliveryRequest, i: number): NewRecipient {
-  const { notify, orcpt } = recipientParameters[i] ?? {}
+function queuedRecipient(recipient: Recipient, { recipients, recipientParameters }: DeliveryRequest): NewRecipient {
+  const { notify, orcpt } = recipientParameters[recipients.indexOf(recipient)] ?? {}
   return {
-    address: recipients[i]?.address ?? '',
+    address: recipient.address,
     notify: notify?.filter((each) => each !== 'NEVER'),
     orcpt: orcpt && `${orcpt.type};${orcpt.address}`,
-  }
-}
-
-async function allOrNone(count: number, work: () => Promise<readonly DeliveryOutcome[]>): Promise<readonly DeliveryOutcome[]> {
-  try {
-    return await work()
-  } catch (error) {
-    return Array.from({ length: count }, () => ({ kind: 'failed', error }))
   }
 }
 

@@ -3,6 +3,7 @@ import type { DatabaseMount } from '../../mount/mounts.ts'
 import { startThrowaway, type Throwaway, until } from '../../postgres/fixture.ts'
 import { openMailDatabase } from './mail-database.ts'
 
+const silent = { info: () => {}, warn: () => {} }
 let postgres: Throwaway
 beforeAll(async () => {
   postgres = await startThrowaway({ prepareTemplate: async () => undefined })
@@ -13,8 +14,8 @@ test('a session learns of a delivery that another service made, or a process tha
   const { host, port, user, password, database: name } = await postgres.database()
   const mount: DatabaseMount = { name, storageGroup: 'sg1', host, port, user, password, epoch: 0, held: false }
   // Neither publishes, neither hears: as on two nodes.
-  const here = openMailDatabase(mount, { poolSize: 2, holdMsMax: 10_000 })
-  const elsewhere = openMailDatabase(mount, { poolSize: 2, holdMsMax: 10_000 })
+  const here = openMailDatabase(mount, { poolSize: 2, holdMsMax: 10_000, log: silent })
+  const elsewhere = openMailDatabase(mount, { poolSize: 2, holdMsMax: 10_000, log: silent })
   try {
     await here.migrate()
     const { accountId } = await here.directory.createAccount({ address: 'ann@example.org', password: 'a' })

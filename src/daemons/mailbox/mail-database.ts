@@ -1,6 +1,7 @@
 import type { Directory } from '../../directory/directory.ts'
 import { createDirectory } from '../../directory/accounts.ts'
 import { HandoffError } from '../../errors.ts'
+import { Filter, type FilterLog, type Incoming } from '../../filter/filter.ts'
 import type { AccountMail } from '../../mailbox/account-mail.ts'
 import { createMailStore } from '../../mailbox/mail-store.ts'
 import type { MailboxChange, MailStore } from '../../mailbox/store.ts'
@@ -18,12 +19,14 @@ export interface MailDatabase {
   update(mount: DatabaseMount): void
   /** Waits while the database is held. */
   migrate(): Promise<void>
-  findRecipient(address: string): Promise<{ readonly accountId: string } | undefined>
+  findRecipient(address: string): Promise<{ readonly accountId: string; readonly filtered: boolean } | undefined>
   findPostmaster(): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   hasDomain(domain: string): Promise<boolean>
   authenticate(username: string, password: string): Promise<{ readonly accountId: string; readonly address: string } | undefined>
   /** Exactly once for each key and recipient. One outcome for each account, in order. */
   deliver(request: { readonly deliveryKey: string; readonly message: Buffer; readonly accountIds: readonly string[] }): Promise<readonly DeliveryOutcome[]>
+  /** Does with a message what the recipient's script says. */
+  filter(incoming: Incoming): Promise<DeliveryOutcome>
   /** Takes a message over, to be sent to other servers: once for each key. */
   enqueue(message: NewMessage): Promise<void>
   /** The mail of one account, for IMAP. */
@@ -47,6 +50,7 @@ export interface MailDatabaseOptions {
   readonly holdMsMax: number
   /** Completes a login name without "@". */
   readonly loginDomain?: string | undefined
+  readonly log: FilterLog
   /** Told of every change this process commits. */
   readonly publish?: (change: unknown) => void
 }
@@ -55,6 +59,7 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
   const mount = createMount({ name: first.name, poolSize: options.poolSize, waitMsMax: options.holdMsMax })
   const store = createMailStore(mount)
   const directory = createDirectory(mount)
+  const filter = new Filter({ store, log: options.log })
   if (options.publish) store.onChange(options.publish)
   let polling = false
   // What another node's service commits, or a worker that died before it could tell, is found by looking.
@@ -86,6 +91,15 @@ export function openMailDatabase(first: DatabaseMount, options: MailDatabaseOpti
     findPostmaster: () => directory.findPostmaster(),
     hasDomain: (domain) => directory.hasDomain(domain),
     deliver: (request) => deliver(store, request),
+    async filter(incoming) {
+      const outcome = await filter.deliver(incoming)
+      if (outcome.kind === 'refused') return outcome
+      const { deliveryKey, message, accountId } = incoming
+      // The script was switched off a moment ago.
+      if (outcome.kind === 'none') return (await deliver(store, { deliveryKey, message, accountIds: [accountId] }))[0] ?? { kind: 'delivered' }
+      if (outcome.queued) options.publish?.(queued)
+      return { kind: 'delivered' }
+    },
     async enqueue(message) {
       await enqueue(mount, message)
       options.publish?.(queued)

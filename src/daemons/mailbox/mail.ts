@@ -58,7 +58,7 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
           }
           databases.set(
             mount.name,
-            openMailDatabase(mount, { poolSize: options.poolSize, holdMsMax: options.holdMsMax, loginDomain: options.loginDomain, publish }),
+            openMailDatabase(mount, { poolSize: options.poolSize, holdMsMax: options.holdMsMax, loginDomain: options.loginDomain, publish, log: given.log }),
           )
         }
       }

@@ -88,7 +88,16 @@ async function deliverHere(delivery: LocalDelivery, message: Parameters<SenderOp
   const recipient = await delivery.findRecipient(address)
   if (!recipient) return (await delivery.isLocalDomain(domain)) ? { state: 'failed', reply: '550 5.1.1 no such mailbox here' } : null
   const mail = { body: '8BITMIME', smtpUtf8: false, requireTls: false } as const
-  const [outcome] = await delivery.deliver({ deliveryKey: key, from: returnPath, message: content, recipients: [recipient], mail, recipientParameters: [{}] })
+  const [outcome] = await delivery.deliver({
+    deliveryKey: key,
+    from: returnPath,
+    message: content,
+    recipients: [recipient],
+    mail,
+    recipientParameters: [{}],
+    repliesForEach: true,
+  })
   if (outcome?.kind === 'failed') throw outcome.error
+  if (outcome?.kind === 'refused') return { state: 'failed', reply: `550 5.7.1 ${outcome.reason.replace(/\s+/g, ' ').slice(0, 300)}` }
   return { state: 'delivered', reply: '250 2.1.5 stored' }
 }
