@@ -1,5 +1,5 @@
 import { lookupForm } from './address.ts'
-import { type Content, textFault } from './content.ts'
+import type { Content } from './content.ts'
 import type { DeliveryOutcome } from './delivery.ts'
 import { deliveryKey } from './delivery-key.ts'
 import { type Reply, refusals, replyTo } from './reply.ts'
@@ -17,7 +17,6 @@ export async function acceptContent(surroundings: Surroundings, client: Client, 
   const { delivery, limits } = surroundings
   if (collected.tooBig) throw refusals.tooBig(limits.messageBytesMax)
   const content = collected.bytes()
-  requireText(content, transaction)
   const hops = countReceived(content)
   if (hops > limits.hopsMax) throw refusals.loop(hops)
 
@@ -36,19 +35,6 @@ export async function acceptContent(surroundings: Surroundings, client: Client, 
     repliesForEach: surroundings.role === 'lmtp' || recipients.length === 1,
   })
   return outcomes.map((outcome, i) => replyOf(surroundings, outcome, { id, from: from.address, to: recipients[i]?.address, bytes: content.length }))
-}
-
-/** RFC 5321 §2.3.8. Binary MIME is no text (RFC 3030 §3). */
-function requireText(content: Buffer, { mail }: Transaction): void {
-  if (mail.body === 'BINARYMIME') return
-  switch (textFault(content)) {
-    case 'bareLineEnd':
-      throw refusals.bareLineEndInContent()
-    case 'longLine':
-      throw refusals.longLine()
-    case undefined:
-      return
-  }
 }
 
 function headOf(surroundings: Surroundings, client: Client, transaction: Transaction, message: { readonly id: string; readonly content: Buffer }): string {

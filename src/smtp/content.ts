@@ -1,8 +1,6 @@
 import { DotDecoder } from './dot-decoder.ts'
 import type { Input } from './input.ts'
 
-const CR = 13
-const LF = 10
 const firstBytes = 16 * 1024
 
 /**
@@ -64,23 +62,4 @@ export async function readChunk(input: Input, octets: number, content: Content |
     content?.add(piece)
     left -= piece.length
   }
-}
-
-/** RFC 5321 §4.5.3.1.6: with its CRLF, without the dot that was doubled. */
-const lineBytesMax = 1000
-
-/** What makes content no text of lines (RFC 5321 §2.3.8). */
-export function textFault(content: Buffer): 'bareLineEnd' | 'longLine' | undefined {
-  let longLine = false
-  let at = 0
-  while (at < content.length) {
-    const lf = content.indexOf(LF, at)
-    const line = content.subarray(at, lf < 0 ? content.length : lf + 1)
-    const cr = line.indexOf(CR)
-    const endsWell = lf < 0 ? cr < 0 : cr >= 0 && cr === line.length - 2
-    if (!endsWell) return 'bareLineEnd'
-    if (line.length > lineBytesMax) longLine = true
-    at += line.length
-  }
-  return longLine ? 'longLine' : undefined
 }

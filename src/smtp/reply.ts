@@ -61,8 +61,6 @@ export const refusals = {
   bareLineEnd: () => new Refusal(500, '5.5.2', 'A command ends with CRLF, and has no CR or LF in it'),
 
   tooBig: (limitBytes: number) => new Refusal(552, '5.3.4', `Message is larger than the limit of ${limitBytes} bytes`),
-  bareLineEndInContent: () => new Refusal(550, '5.6.11', 'The message has a bare CR or LF; lines end with CRLF'),
-  longLine: () => new Refusal(554, '5.6.0', 'The message has a line of more than 998 octets'),
   loop: (hops: number) => new Refusal(554, '5.4.6', `Routing loop: the message has ${hops} Received lines`),
 
   refusedByScript: (reason: string) => new Refusal(550, '5.7.1', linesOf(reason)),
