@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { AccountMail } from '../mailbox/account-mail.ts'
-import { LoginThrottle } from './login-throttle.ts'
+import { LoginThrottle } from '../directory/login-throttle.ts'
 import type { ImapLog } from './refusal.ts'
 import { type ImapLimits, Session, type SessionSurroundings } from './session.ts'
 
