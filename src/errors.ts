@@ -241,9 +241,14 @@ export const errorRegister = {
   SIEVE_SCRIPT_ACTIVE: { when: 'An active Sieve script was to be deleted.', remedy: 'Activate another one, or none, and delete it then.' },
   SIEVE_SCRIPT_EXISTS: { when: 'A Sieve script of this name exists.', remedy: 'Choose another name.' },
   SIEVE_SCRIPT_LIMIT: {
-    when: 'A Sieve script is too large, or there are too many of one account.',
-    remedy: 'Make it smaller, or delete one that is not needed.',
+    when: 'An account has as many Sieve scripts as it may have.',
+    remedy: 'Delete one that is not needed.',
   },
+  SIEVE_SCRIPT_NAME_INVALID: {
+    when: 'A Sieve script cannot have this name: it is empty, too long or has control characters.',
+    remedy: 'Choose another name, of 1 to 128 characters.',
+  },
+  SIEVE_SCRIPT_TOO_LARGE: { when: 'A Sieve script is larger than a script may be.', remedy: 'Make it smaller.' },
   SIEVE_SCRIPT_UNKNOWN: { when: 'A Sieve script does not exist.', remedy: 'List the scripts.' },
   SIEVE_SCRIPT_INVALID: {
     when: 'A Sieve script has an error or asks for an extension that is not there; it was not stored.',

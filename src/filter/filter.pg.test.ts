@@ -172,7 +172,7 @@ test('duplicate: the second of two messages with one Message-ID is not kept', as
 test('scripts: a bad one is refused with its place, limits hold, an active one is not deleted', async () => {
   const { scripts } = await rig('keep;')
   await expect(scripts.put('bad', 'keep; frobnicate;')).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_INVALID', position: { line: 1, column: 7 } })
-  await expect(scripts.put('big', `# ${'x'.repeat(70_000)}\nkeep;`)).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_LIMIT' })
+  await expect(scripts.put('big', `# ${'x'.repeat(70_000)}\nkeep;`)).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_TOO_LARGE' })
   await expect(scripts.remove('main')).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_ACTIVE' })
   await scripts.put('other', 'stop;')
   await expect(scripts.rename('other', 'main')).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_EXISTS' })
@@ -183,4 +183,18 @@ test('scripts: a bad one is refused with its place, limits hold, an active one i
   await expect(scripts.activate('main')).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_UNKNOWN' })
   expect(await scripts.list()).toEqual([{ name: 'second', active: true }])
   await expect(scripts.get('main')).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_UNKNOWN' })
+})
+
+test('scripts: changes that come at once leave one active, and no more than the limit', async () => {
+  const { scripts } = await rig('keep;')
+  const names = Array.from({ length: 10 }, (_, i) => `s${i}`)
+  for (const name of names) await scripts.put(name, 'keep;')
+  await Promise.all(names.map((name) => scripts.activate(name)))
+  expect((await scripts.list()).filter(({ active }) => active)).toHaveLength(1)
+  const made = await Promise.allSettled(Array.from({ length: 45 }, (_, i) => scripts.put(`more${i}`, 'keep;')))
+  expect(made.filter(({ status }) => status === 'rejected')).toHaveLength(6)
+  expect(await scripts.list()).toHaveLength(50)
+  const renamed = await Promise.allSettled(names.map((name) => scripts.rename(name, 'one')))
+  expect(renamed.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  await expect(scripts.rename('one', 'one')).rejects.toMatchObject({ code: 'SIEVE_SCRIPT_EXISTS' })
 })

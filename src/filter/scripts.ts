@@ -5,20 +5,24 @@ import type { Queries } from '../mount/target.ts'
 import { compile } from '../sieve/compile.ts'
 import { limits as scriptLimits } from '../sieve/limits.ts'
 import type { Program } from '../sieve/program.ts'
+import { warningsOf } from '../sieve/warnings.ts'
 
 export interface ScriptEntry {
   readonly name: string
   readonly active: boolean
 }
 
-/** The Sieve scripts of one account; at most one is active and filters its mail. */
+/** The Sieve scripts of one account; at most one is active and filters its mail. Names are those that `scriptName` gives. */
 export interface Scripts {
   list(): Promise<readonly ScriptEntry[]>
   /** @throws HandoffError SIEVE_SCRIPT_UNKNOWN */
   get(name: string): Promise<string>
-  /** Compiled before it is kept; an active one goes on as the new one. @throws HandoffError SIEVE_SCRIPT_INVALID, SIEVE_SCRIPT_LIMIT */
-  put(name: string, content: string): Promise<void>
-  /** Would a script of this size be kept under this name? @throws HandoffError SIEVE_SCRIPT_LIMIT */
+  /**
+   * Compiled before it is kept; an active one goes on as the new one.
+   * @returns what is no error, but hardly meant. @throws HandoffError SIEVE_SCRIPT_INVALID, SIEVE_SCRIPT_LIMIT, SIEVE_SCRIPT_TOO_LARGE
+   */
+  put(name: string, content: string): Promise<readonly string[]>
+  /** Would a script of this size be kept under this name? @throws HandoffError SIEVE_SCRIPT_LIMIT, SIEVE_SCRIPT_TOO_LARGE */
   requireSpace(name: string, bytes: number): Promise<void>
   /** '' makes none active. @throws HandoffError SIEVE_SCRIPT_UNKNOWN */
   activate(name: string): Promise<void>
@@ -31,7 +35,12 @@ export interface Scripts {
 const scriptsMax = 50
 
 export function scriptsOf(mount: Mount, accountId: string): Scripts {
-  const write = <T>(fn: (db: Queries) => Promise<T>) => mount.write(randomUUID(), fn)
+  // One change after the other, or two sessions could each find room for one more script, or none active.
+  const write = <T>(fn: (db: Queries) => Promise<T>) =>
+    mount.write(randomUUID(), async (db) => {
+      await db.query('select from mail.account where id = $1 for no key update', [accountId])
+      return fn(db)
+    })
   return {
     async list() {
       const sql = 'select name, active from mail.sieve_script where account_id = $1 order by name'
@@ -45,7 +54,7 @@ export function scriptsOf(mount: Mount, accountId: string): Scripts {
     },
     async put(name, content) {
       requireSize(Buffer.byteLength(content))
-      compile(content)
+      const warnings = checkScript(content)
       await write(async (db) => {
         await requireSpace(db, accountId, name, Buffer.byteLength(content))
         await db.query(
@@ -55,6 +64,7 @@ export function scriptsOf(mount: Mount, accountId: string): Scripts {
         )
         return null
       })
+      return warnings
     },
     requireSpace: (name, bytes) => mount.read((db) => requireSpace(db, accountId, name, bytes)),
     async activate(name) {
@@ -66,7 +76,7 @@ export function scriptsOf(mount: Mount, accountId: string): Scripts {
     },
     async rename(from, to) {
       await write(async (db) => {
-        const { rowCount } = await db.query('select from mail.sieve_script where account_id = $1 and name = $2 and name <> $3', [accountId, to, from])
+        const { rowCount } = await db.query('select from mail.sieve_script where account_id = $1 and name = $2', [accountId, to])
         if (rowCount > 0) throw new HandoffError('SIEVE_SCRIPT_EXISTS', `there is a script "${to}"`)
         await requireOne(from, db.query('update mail.sieve_script set name = $3 where account_id = $1 and name = $2', [accountId, from, to]))
         return null
@@ -87,9 +97,14 @@ export function scriptsOf(mount: Mount, accountId: string): Scripts {
   }
 }
 
+/** @returns what is no error, but hardly meant. @throws SieveError */
+export function checkScript(content: string): readonly string[] {
+  return warningsOf(compile(content))
+}
+
 function requireSize(bytes: number): void {
   if (bytes > scriptLimits.scriptBytes)
-    throw new HandoffError('SIEVE_SCRIPT_LIMIT', `the script has ${bytes} octets, at most ${scriptLimits.scriptBytes} are kept`)
+    throw new HandoffError('SIEVE_SCRIPT_TOO_LARGE', `the script has ${bytes} octets, at most ${scriptLimits.scriptBytes} are kept`)
 }
 
 async function requireSpace(db: Queries, accountId: string, name: string, bytes: number): Promise<void> {
