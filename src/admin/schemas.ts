@@ -19,7 +19,7 @@ export const createStorageGroup = z.strictObject({
 })
 export type CreateStorageGroup = z.infer<typeof createStorageGroup>
 
-export const defaultServerPorts = { smtp: 25, submission: 587, submissions: 465, lmtp: 24, imap: 143, imaps: 993 }
+export const defaultServerPorts = { smtp: 25, submission: 587, submissions: 465, lmtp: 24, imap: 143, imaps: 993, sieve: 4190 }
 
 export const createServer = z.strictObject({
   name,
@@ -34,6 +34,7 @@ export const createServer = z.strictObject({
       lmtp: port.optional(),
       imap: port.optional(),
       imaps: port.optional(),
+      sieve: port.optional(),
     })
     .default(defaultServerPorts),
   failoverThreshold: z.number().int().min(1).max(100).optional(),

@@ -15,6 +15,10 @@ interface CreateOptions extends FailoverOptions {
   readonly timeout: string
 }
 
+const standardPorts = Object.entries(defaultServerPorts)
+  .map(([protocol, port]) => `${protocol} ${port}`)
+  .join(', ')
+
 export function serverCommands(root: Command): void {
   const noun = root.command('server').description('clustered mailbox servers: a virtual address and the listeners behind it')
   withFailoverOptions(noun.command('create <name>'))
@@ -22,7 +26,7 @@ export function serverCommands(root: Command): void {
     .requiredOption('--nodes <nodes>', 'possible owners, comma separated, the preferred first')
     .requiredOption('--address <addresses>', 'virtual addresses, comma separated')
     .requiredOption('--database <databases>', 'mailbox databases that it serves, comma separated')
-    .option('--port <protocol=port...>', 'ports other than the standard ones, e.g. imap=1143')
+    .option('--port <protocol=port...>', `ports other than the standard ones (${standardPorts}), e.g. imap=1143`)
     .option('--timeout <seconds>', 'how long to wait until it is online', '60')
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const { api, json } = context(command)

@@ -7,7 +7,7 @@ import { z } from 'zod'
  */
 const port = z.number().int().min(0).max(65535)
 
-export const listenerProtocols = ['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps'] as const
+export const listenerProtocols = ['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps', 'sieve'] as const
 export type ListenerProtocol = (typeof listenerProtocols)[number]
 
 const serverMount = z.object({
@@ -25,6 +25,7 @@ const serverMount = z.object({
     lmtp: port.optional(),
     imap: port.optional(),
     imaps: port.optional(),
+    sieve: port.optional(),
   }),
 })
 

@@ -7,7 +7,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { ServiceHealth } from '../../src/admin/mailbox-api.ts'
-import type { DatabaseMount, ListenerProtocol, MountsMessage } from '../../src/mount/mounts.ts'
+import { type DatabaseMount, type ListenerProtocol, listenerProtocols, type MountsMessage } from '../../src/mount/mounts.ts'
 import { until } from '../../src/postgres/fixture.ts'
 
 /** The built mailbox service as a process of its own, under a handoffd that is this test: it tells the mounts. */
@@ -47,7 +47,7 @@ export async function startMailboxService(
         address: ['127.0.0.1'],
         serving: true,
         databases: [target.database],
-        ports: { smtp: 0, submission: 0, submissions: 0, lmtp: 0, imap: 0, imaps: 0 },
+        ports: { smtp: 0, submission: 0, submissions: 0, lmtp: 0, imap: 0, imaps: 0, sieve: 0 },
       },
     ],
     databases: [
@@ -124,7 +124,11 @@ export async function startMailboxService(
         if (child.exitCode !== null) throw new Error(`handoff-mailbox ended:\n${log}`)
         const now = await health().catch(() => undefined)
         return (
-          now !== undefined && now.status === 'ok' && now.listeners.length === 6 && now.workers.every((w) => w.ready) && now.databases.every((d) => d.ready)
+          now !== undefined &&
+          now.status === 'ok' &&
+          now.listeners.length === listenerProtocols.length &&
+          now.workers.every((w) => w.ready) &&
+          now.databases.every((d) => d.ready)
         )
       },
       20_000,

@@ -8,6 +8,7 @@ import nodemailer from 'nodemailer'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type DatabaseAddress, startThrowaway, type Throwaway, until } from '../../src/postgres/fixture.ts'
+import { listenerProtocols } from '../../src/mount/mounts.ts'
 import { asUser, postgresOsUser } from '../../src/postgres/os-user.ts'
 import { childrenOf, createMailbox, type RunningService, startMailboxService } from './mailbox-service.ts'
 import { RawSession } from './raw-session.ts'
@@ -251,7 +252,7 @@ test('serving ends politely and begins again within milliseconds', async () => {
   expect(await busy.say(content, /<closed>$/)).toMatch(/^250 2\.0\.0 .*\r\n421 4\.3\.2/)
   const start = performance.now()
   service.tell({ serving: true })
-  await until(async () => (await service.health()).listeners.filter((door) => door.listening).length === 6)
+  await until(async () => (await service.health()).listeners.filter((door) => door.listening).length === listenerProtocols.length)
   const tookMs = performance.now() - start
   await lmtp()
   expect(await subjects(alice)).toEqual(['at the end'])
@@ -283,7 +284,7 @@ test('held beyond the limit: 451 4.3.0 with an id that the log has, and the mess
 test('random bytes on every port leave the service and other sessions alone', async () => {
   const session = await lmtp()
   const workersBefore = (await service.health()).workers.map((worker) => worker.pid)
-  const ports = await Promise.all((['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps'] as const).map((protocol) => service.port(protocol)))
+  const ports = await Promise.all(listenerProtocols.map((protocol) => service.port(protocol)))
   const noise = fc.array(
     fc.oneof(
       fc.uint8Array({ maxLength: 2000 }),

@@ -23,6 +23,7 @@ const standalone = z.strictObject({
             lmtp: port.optional(),
             imap: port.optional(),
             imaps: port.optional(),
+            sieve: port.optional(),
           })
           .describe('a protocol without a port is not served; 0 takes a free one'),
       }),

@@ -4,6 +4,7 @@ import type { SmtpRole } from '../../smtp/surroundings.ts'
 import type { ListenerProtocol } from '../../mount/mounts.ts'
 import { createImap } from './imap.ts'
 import type { Mail } from './mail.ts'
+import { createManageSieve } from './managesieve.ts'
 
 /** What every protocol's listener offers: sessions on sockets that are handed in. */
 export interface SessionListener {
@@ -27,6 +28,7 @@ export function createServerListeners(server: string, mail: Mail): ServerListene
     lmtp: smtp(server, mail, 'lmtp', 'starttls'),
     imap: createImap(mail, server, 'starttls'),
     imaps: createImap(mail, server, 'implicit'),
+    sieve: createManageSieve(mail, server),
   }
   const all = Object.values(listeners)
   return {
