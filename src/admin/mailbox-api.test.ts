@@ -26,6 +26,9 @@ const admin: MailboxAdmin = {
   listMailboxes: async () => [entry],
   listQueue: async ({ id }) => (id === 7 ? [queuedEntry] : []),
   changeQueue: async (how, { id }) => (how === 'hold' && id === 7 ? 1 : 0),
+  scriptsFor: async (address) => {
+    throw new HandoffError('ACCOUNT_UNKNOWN', address)
+  },
   health: () => ({ status: 'degraded', handoffd: 'away', workers: [], listeners: [], databases: [] }),
 }
 

@@ -1,10 +1,11 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { type QueueAdmin, queueRoutes } from './queue-api.ts'
+import { type SieveAdmin, sieveRoutes } from './sieve-api.ts'
 import { type ErrorCode, errorRegister, HandoffError } from '../errors.ts'
 
 /** What the admin API of the mailbox service does, handed in by the daemon. */
-export interface MailboxAdmin extends QueueAdmin {
+export interface MailboxAdmin extends QueueAdmin, SieveAdmin {
   createMailbox(wanted: CreateMailbox): Promise<MailboxEntry>
   listMailboxes(): Promise<readonly MailboxEntry[]>
   health(): ServiceHealth
@@ -42,7 +43,16 @@ export interface ServiceHealth {
   readonly databases: readonly { readonly name: string; readonly epoch: number; readonly held: boolean; readonly ready: boolean; readonly error?: string }[]
 }
 
-const statusOf: Partial<Record<ErrorCode, number>> = { REQUEST_INVALID: 400, ACCOUNT_INVALID: 400, DATABASE_UNKNOWN: 404 }
+const statusOf: Partial<Record<ErrorCode, number>> = {
+  REQUEST_INVALID: 400,
+  ACCOUNT_INVALID: 400,
+  DATABASE_UNKNOWN: 404,
+  SIEVE_SCRIPT_INVALID: 400,
+  SIEVE_SCRIPT_NAME_INVALID: 400,
+  SIEVE_SCRIPT_TOO_LARGE: 400,
+  SIEVE_SCRIPT_LIMIT: 409,
+  SIEVE_SCRIPT_ACTIVE: 409,
+}
 
 /** The one place where an error becomes an HTTP answer: RFC 9457 problem details, with our code, cause and remedy. */
 export function problemOf(error: unknown): { readonly status: number; readonly body: object } {
@@ -101,6 +111,7 @@ export function createMailboxApi(admin: MailboxAdmin): FastifyInstance {
   })
   app.get('/api/v1/mailboxes', () => admin.listMailboxes())
   queueRoutes(app, admin)
+  sieveRoutes(app, admin)
   // Always 200: that it answers is the news for handoffd; how it is stands inside.
   app.get('/health', async () => admin.health())
   return app

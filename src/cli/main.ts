@@ -10,6 +10,7 @@ import { queueCommands } from './queue.ts'
 import { nodeCommands } from './node.ts'
 import { describeFailure, failureAsJson } from './output.ts'
 import { serverCommands } from './server.ts'
+import { sieveCommands } from './sieve.ts'
 import { storageGroupCommands } from './storage-group.ts'
 
 /** The `handoff` command: `handoff NOUN VERB`. Exit status 0 done, 1 failed, 2 usage. */
@@ -32,6 +33,7 @@ export function program(): Command {
     databaseCommands,
     mailboxCommands,
     queueCommands,
+    sieveCommands,
     eventCommands,
     demoCommand,
   ])

@@ -9,6 +9,7 @@ import { Doors } from './doors.ts'
 import { MountsLink } from './mounts-link.ts'
 import type { MailboxServiceOptions } from './options.ts'
 import { queueKeeper } from './queue-keeper.ts'
+import { sieveKeeper } from './sieve-keeper.ts'
 import { Workers } from './workers.ts'
 
 const closeGraceMs = 6000
@@ -60,7 +61,13 @@ export async function startMailboxService(options: MailboxServiceOptions, log: L
     () => keeper.databases(),
     (database) => workers.poke(database),
   )
-  const api = createMailboxApi({ health, createMailbox: (wanted) => keeper.createMailbox(wanted), listMailboxes: () => keeper.listMailboxes(), ...queue })
+  const api = createMailboxApi({
+    health,
+    createMailbox: (wanted) => keeper.createMailbox(wanted),
+    listMailboxes: () => keeper.listMailboxes(),
+    ...queue,
+    ...sieveKeeper(() => keeper.databases()),
+  })
 
   workers.open()
   if (link) link.open()
