@@ -74,6 +74,7 @@ export class ClusterAdmin {
       nodes: wanted.nodes.map(nodeId),
       addresses: wanted.addresses,
       databases: wanted.databases,
+      ...(wanted.hostName === undefined ? {} : { hostName: wanted.hostName }),
       ports,
     })
   }

@@ -2,6 +2,10 @@ import { z } from 'zod'
 
 /** Shapes of the admin API: the one door for the command line and the console. */
 const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, 'wanted 1 to 32 small letters, digits and hyphens')
+/** RFC 1123 §2.1, of at least two labels. */
+const hostName = z
+  .string()
+  .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/i, 'wanted a domain name like mail.example.org')
 const port = z.number().int().min(1).max(65535)
 
 export const createCluster = z.strictObject({ name })
@@ -19,13 +23,15 @@ export const createStorageGroup = z.strictObject({
 })
 export type CreateStorageGroup = z.infer<typeof createStorageGroup>
 
-export const defaultServerPorts = { smtp: 25, submission: 587, submissions: 465, lmtp: 24, imap: 143, imaps: 993, sieve: 4190 }
+export const defaultServerPorts = { smtp: 25, submission: 587, submissions: 465, lmtp: 24, imap: 143, imaps: 993, sieve: 4190, http: 80, https: 443 }
 
 export const createServer = z.strictObject({
   name,
   nodes: z.array(name).min(1).max(16),
   addresses: z.array(z.union([z.ipv4(), z.ipv6()])).min(1),
   databases: z.array(name).min(1),
+  /** DNS name of the virtual address, which clients are told. */
+  hostName: hostName.optional(),
   ports: z
     .strictObject({
       smtp: port.optional(),
@@ -35,6 +41,8 @@ export const createServer = z.strictObject({
       imap: port.optional(),
       imaps: port.optional(),
       sieve: port.optional(),
+      http: port.optional(),
+      https: port.optional(),
     })
     .default(defaultServerPorts),
   failoverThreshold: z.number().int().min(1).max(100).optional(),
@@ -59,6 +67,8 @@ export interface NodeStatus {
   readonly state: 'up' | 'silent' | 'agent-away' | 'no-session'
   readonly paused: boolean
   readonly addresses: Readonly<Record<string, string>>
+  /** Those on which clients come. */
+  readonly clientNetworks: readonly string[]
   readonly networks: Readonly<Record<string, { readonly state: string; readonly heardMsAgo: number | null }>>
   readonly clockSkewMs: number | null
 }
@@ -89,6 +99,8 @@ export interface GroupStatus {
   readonly nodes: readonly string[]
   readonly addresses: readonly string[]
   readonly databases: readonly string[]
+  /** DNS name of the virtual address, where one was given. */
+  readonly hostName?: string
   readonly ports: Readonly<Record<string, number>>
   readonly cause: string
   readonly sinceWallMs: number

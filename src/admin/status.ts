@@ -25,6 +25,7 @@ export function nodeStatuses(view: View): NodeStatus[] {
               : 'no-session',
       paused: node.paused,
       addresses: node.addresses,
+      clientNetworks: node.clientNetworks,
       networks: Object.fromEntries(Object.entries(node.addresses).map(([network]) => [network, networkStatus(peer, network, self)])),
       clockSkewMs: self ? 0 : (peer?.clockSkewMs ?? null),
     }
@@ -53,6 +54,7 @@ export function groupStatuses(view: View): GroupStatus[] {
         nodes: group.config.nodes,
         addresses: group.config.addresses,
         databases: group.config.databases,
+        ...(group.config.hostName === undefined ? {} : { hostName: group.config.hostName }),
         ports: group.config.ports,
         cause: record.cause,
         sinceWallMs: record.sinceWallMs,

@@ -1,5 +1,8 @@
 import { type FailoverOptions, failoverPolicy, withFailoverOptions } from './failover-options.ts'
 import type { Command } from 'commander'
+import { zoneOf } from '../autodiscovery/zone.ts'
+import { HandoffError } from '../errors.ts'
+import type { ApiClient } from './client.ts'
 import { defaultServerPorts } from '../admin/schemas.ts'
 import type { ClusterStatus } from '../admin/schemas.ts'
 import { context, progressLine, waitFor } from './context.ts'
@@ -12,6 +15,7 @@ interface CreateOptions extends FailoverOptions {
   readonly address: string
   readonly database: string
   readonly port?: string[]
+  readonly host?: string
   readonly timeout: string
 }
 
@@ -26,6 +30,7 @@ export function serverCommands(root: Command): void {
     .requiredOption('--nodes <nodes>', 'possible owners, comma separated, the preferred first')
     .requiredOption('--address <addresses>', 'virtual addresses, comma separated')
     .requiredOption('--database <databases>', 'mailbox databases that it serves, comma separated')
+    .option('--host <name>', 'DNS name of the virtual address, which mail clients are told (default: the server in the domain of the mailbox)')
     .option('--port <protocol=port...>', `ports other than the standard ones (${standardPorts}), e.g. imap=1143`)
     .option('--timeout <seconds>', 'how long to wait until it is online', '60')
     .action(async (name: string, options: CreateOptions, command: Command) => {
@@ -37,6 +42,7 @@ export function serverCommands(root: Command): void {
         addresses: list(options.address),
         databases: list(options.database),
         ports: { ...defaultServerPorts, ...given },
+        ...(options.host === undefined ? {} : { hostName: options.host }),
         ...failoverPolicy(options),
       })
       const line = progressLine()
@@ -69,6 +75,23 @@ export function serverCommands(root: Command): void {
       )
     })
   noun
+    .command('dns <server>')
+    .description('print what the DNS zones of its domains should have, from its listeners')
+    .option('--domain <domains>', 'comma separated (default: those of the mailboxes in its databases; needs a data node)')
+    .action(async (name: string, options: { domain?: string }, command: Command) => {
+      const { api, mailApi, json } = context(command)
+      const { groups, nodes } = await api.get<ClusterStatus>('/cluster')
+      const server = groups.find((group) => group.kind === 'server' && group.group === name)
+      if (server === undefined) throw new HandoffError('GROUP_UNKNOWN', `there is no server "${name}"`)
+      const domains = options.domain === undefined ? await domainsIn(mailApi(), server.databases) : list(options.domain)
+      const senderAddresses = nodes
+        .filter(({ node }) => server.nodes.includes(node))
+        .flatMap(({ addresses, clientNetworks }) => clientNetworks.flatMap((network) => addresses[network] ?? []))
+      const reachable = { name, hostName: server.hostName, ports: server.ports }
+      const zones = domains.map((domain) => ({ domain, zone: zoneOf({ domain, server: reachable, addresses: server.addresses, senderAddresses }) }))
+      show(json, zones, () => zones.map(({ zone }) => zone).join('\n'))
+    })
+  noun
     .command('move <server>')
     .description('hand a server and the storage groups of its databases over to another node')
     .option('--to <node>', 'target node (default: the other ready one)')
@@ -90,4 +113,12 @@ export function serverCommands(root: Command): void {
         moves.map((done) => `${done.group} is on ${done.owner} (epoch ${done.epoch}), ${done.tookMs} ms after the request`).join('\n'),
       )
     })
+}
+
+/** Of the mailboxes in these databases, in order. */
+async function domainsIn(mailApi: ApiClient, databases: readonly string[]): Promise<readonly string[]> {
+  const mailboxes = await mailApi.get<{ readonly address: string; readonly database: string }[]>('/mailboxes')
+  const domains = mailboxes.filter(({ database }) => databases.includes(database)).map(({ address }) => address.slice(address.lastIndexOf('@') + 1))
+  if (domains.length > 0) return [...new Set(domains)].sort()
+  throw new HandoffError('REQUEST_INVALID', 'there are no mailboxes yet whose domains could be taken', { remedy: 'Name the domains with --domain.' })
 }

@@ -25,6 +25,8 @@ export interface GroupConfig {
   readonly addresses: readonly string[]
   /** For a server: the mailbox databases that it serves. */
   readonly databases: readonly string[]
+  /** For a server: the DNS name of its virtual address, which clients are told. */
+  readonly hostName?: string
   /** For a server: the ports of its listeners. */
   readonly ports: Readonly<Record<string, number>>
   readonly failover: FailoverPolicy

@@ -7,12 +7,14 @@ import { z } from 'zod'
  */
 const port = z.number().int().min(0).max(65535)
 
-export const listenerProtocols = ['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps', 'sieve'] as const
+export const listenerProtocols = ['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps', 'sieve', 'http', 'https'] as const
 export type ListenerProtocol = (typeof listenerProtocols)[number]
 
 const serverMount = z.object({
   /** The virtual name: greetings, Received lines, certificates. */
   name: z.string().min(1),
+  /** DNS name of the virtual address, which clients are told. */
+  hostName: z.string().min(1).optional(),
   /** The virtual address (or several). It may reach the interface some milliseconds after `serving` is told. */
   address: z.union([z.string().min(1), z.array(z.string().min(1))]),
   /** True while this node holds the server's group. */
@@ -26,6 +28,8 @@ const serverMount = z.object({
     imap: port.optional(),
     imaps: port.optional(),
     sieve: port.optional(),
+    http: port.optional(),
+    https: port.optional(),
   }),
 })
 

@@ -47,7 +47,7 @@ export async function startMailboxService(
         address: ['127.0.0.1'],
         serving: true,
         databases: [target.database],
-        ports: { smtp: 0, submission: 0, submissions: 0, lmtp: 0, imap: 0, imaps: 0, sieve: 0 },
+        ports: { smtp: 0, submission: 0, submissions: 0, lmtp: 0, imap: 0, imaps: 0, sieve: 0, http: 0, https: 0 },
       },
     ],
     databases: [

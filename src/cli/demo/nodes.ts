@@ -19,7 +19,7 @@ export const demoNodes: readonly DemoNode[] = [
   { name: 'witness', address: '127.0.71.3', role: 'witness' },
 ]
 export const demoAddress = '127.0.71.10'
-export const demoPorts = { smtp: 2525, submission: 2587, submissions: 2465, lmtp: 2424, imap: 2143, imaps: 2993, sieve: 4190 }
+export const demoPorts = { smtp: 2525, submission: 2587, submissions: 2465, lmtp: 2424, imap: 2143, imaps: 2993, sieve: 4190, http: 2080, https: 2443 }
 const postgresPort = 25432
 
 /** The nodes of the demo as processes, and what belongs to them on disk. */

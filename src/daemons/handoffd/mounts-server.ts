@@ -68,6 +68,7 @@ export function mountsOf(view: View, details: MountDetails): MountsMessage {
       address: [...group.config.addresses],
       serving: details.serving.has(group.config.name),
       databases: [...group.config.databases],
+      ...(group.config.hostName === undefined ? {} : { hostName: group.config.hostName }),
       ports: group.config.ports,
     }))
   const databases = details.databases.flatMap((database) => {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type MountsMessage, noMounts } from '../../mount/mounts.ts'
+import { type MountsMessage, noMounts, type ServerMount } from '../../mount/mounts.ts'
 import type { LocalDelivery } from '../../smtp/delivery.ts'
 import { localDelivery } from './local-delivery.ts'
 import { isQueued, type MailDatabase, openMailDatabase } from './mail-database.ts'
@@ -17,6 +17,8 @@ export interface Mail extends WorkerStart {
   send(): void
   /** The databases that a server serves, as the mounts say now. */
   databasesOf(server: string): readonly MailDatabase[]
+  /** A server as the mounts say now. */
+  serverMount(server: string): ServerMount | undefined
   close(): Promise<void>
 }
 
@@ -32,14 +34,16 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
   let mounts = noMounts
   let sending: Sending | undefined
 
+  const serverMount = (server: string) => mounts.servers.find((each) => each.name === server)
   const databasesOf = (server: string) => {
-    const names = mounts.servers.find((each) => each.name === server)?.databases ?? []
+    const names = serverMount(server)?.databases ?? []
     return names.map((name) => databases.get(name)).filter((database) => database !== undefined)
   }
 
   const mail: Mail = {
     ...given,
     databasesOf,
+    serverMount,
     setMounts(next) {
       mounts = next
       const names = new Set(next.databases.map((mount) => mount.name))

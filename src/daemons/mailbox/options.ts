@@ -14,6 +14,7 @@ const standalone = z.strictObject({
       z.strictObject({
         name: z.string().min(1).describe('name in greetings and Received lines'),
         address: z.string().default('127.0.0.1').describe('address to listen on'),
+        hostName: z.string().min(1).optional().describe('DNS name by which clients reach it'),
         databases: z.array(z.string()).optional().describe('databases to serve; all when left out'),
         ports: z
           .strictObject({
@@ -24,6 +25,8 @@ const standalone = z.strictObject({
             imap: port.optional(),
             imaps: port.optional(),
             sieve: port.optional(),
+            http: port.optional(),
+            https: port.optional(),
           })
           .describe('a protocol without a port is not served; 0 takes a free one'),
       }),

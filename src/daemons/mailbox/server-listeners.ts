@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { createSmtpListener } from '../../smtp/listener.ts'
 import type { SmtpRole } from '../../smtp/surroundings.ts'
 import type { ListenerProtocol } from '../../mount/mounts.ts'
+import { createHttp } from './http.ts'
 import { createImap } from './imap.ts'
 import type { Mail } from './mail.ts'
 import { createManageSieve } from './managesieve.ts'
@@ -29,6 +30,8 @@ export function createServerListeners(server: string, mail: Mail): ServerListene
     imap: createImap(mail, server, 'starttls'),
     imaps: createImap(mail, server, 'implicit'),
     sieve: createManageSieve(mail, server),
+    http: createHttp(mail, server, 'none'),
+    https: createHttp(mail, server, 'implicit'),
   }
   const all = Object.values(listeners)
   return {
