@@ -6,7 +6,7 @@ import { startMailboxService } from './mailbox/primary.ts'
 
 /** `handoff-mailbox --config FILE`: the mailbox service of one node, under handoffd or alone. */
 const command = new Command('handoff-mailbox')
-  .description('The mailbox service: SMTP, submission, LMTP, IMAP and ManageSieve listeners in several worker processes.')
+  .description('The mailbox service: SMTP, submission, LMTP, IMAP, ManageSieve and HTTP listeners in several worker processes.')
   .requiredOption('--config <file>', 'configuration of the service (YAML or JSON)')
   .option('--standalone', 'insist on a configuration with fixed databases, without handoffd')
   .parse()

@@ -97,6 +97,7 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
     },
     close() {
       for (const socket of connections.keys()) socket.destroy()
+      server.close()
       void app.close()
     },
     sessionCount: () => connections.size,
