@@ -236,6 +236,12 @@ export const errorRegister = {
     when: 'No message of this number is in the queue, nor was in the last days.',
     remedy: 'handoff queue list tells those that are on their way.',
   },
+  SIGNING_KEY_EXISTS: { when: 'There is a key of this domain and selector.', remedy: 'Choose another --selector, or remove that key.' },
+  SIGNING_KEY_INVALID: {
+    when: 'A domain or selector of a signing key cannot be in the DNS.',
+    remedy: 'Use a domain name, and letters, digits and hyphens in the selector.',
+  },
+  SIGNING_KEY_UNKNOWN: { when: 'There is no such signing key.', remedy: 'handoff signing-key list shows those that are there.' },
   MAILBOX_UNKNOWN: { when: 'A mailbox does not exist, or no longer.', remedy: 'List the mailboxes again.' },
   MAILBOX_EXISTS: { when: 'A mailbox of this name exists.', remedy: 'Choose another name.' },
   SIEVE_SCRIPT_ACTIVE: { when: 'An active Sieve script was to be deleted.', remedy: 'Activate another one, or none, and delete it then.' },

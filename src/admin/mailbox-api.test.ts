@@ -29,6 +29,9 @@ const admin: MailboxAdmin = {
   scriptsFor: async (address) => {
     throw new HandoffError('ACCOUNT_UNKNOWN', address)
   },
+  createSigningKey: async ({ domain, selector, algorithm }) => ({ domain, selector, algorithm, createdAt: '', record: { name: '', text: '' } }),
+  listSigningKeys: async () => [],
+  removeSigningKey: async (domain) => domain === 'example.org',
   health: () => ({ status: 'degraded', handoffd: 'away', workers: [], listeners: [], databases: [] }),
 }
 
@@ -61,4 +64,12 @@ test('the queue is listed, one message shown, and changed by hand; what is not t
   expect((await app.inject('/api/v1/queue/8')).json()).toMatchObject({ status: 404, code: 'QUEUED_MESSAGE_UNKNOWN' })
   expect((await app.inject('/api/v1/queue/x')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
   expect((await app.inject('/api/v1/queue?nosuch=1')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
+})
+
+test('a signing key has defaults, and one that is not there is 404', async () => {
+  const app = createMailboxApi(admin)
+  const made = await app.inject({ method: 'POST', url: '/api/v1/signing-keys', payload: { domain: 'example.org' } })
+  expect([made.statusCode, made.json()]).toMatchObject([201, { selector: 'handoff', algorithm: 'rsa-sha256' }])
+  expect((await app.inject({ method: 'DELETE', url: '/api/v1/signing-keys/example.org/s1' })).json()).toEqual({ removed: true })
+  expect((await app.inject({ method: 'DELETE', url: '/api/v1/signing-keys/example.net/s1' })).statusCode).toBe(404)
 })

@@ -1,11 +1,13 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { type QueueAdmin, queueRoutes } from './queue-api.ts'
+import { read } from './read.ts'
 import { type SieveAdmin, sieveRoutes } from './sieve-api.ts'
+import { type SigningKeyAdmin, signingKeyRoutes } from './signing-key-api.ts'
 import { type ErrorCode, errorRegister, HandoffError } from '../errors.ts'
 
 /** What the admin API of the mailbox service does, handed in by the daemon. */
-export interface MailboxAdmin extends QueueAdmin, SieveAdmin {
+export interface MailboxAdmin extends QueueAdmin, SieveAdmin, SigningKeyAdmin {
   createMailbox(wanted: CreateMailbox): Promise<MailboxEntry>
   listMailboxes(): Promise<readonly MailboxEntry[]>
   health(): ServiceHealth
@@ -46,6 +48,7 @@ export interface ServiceHealth {
 const statusOf: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,
   ACCOUNT_INVALID: 400,
+  SIGNING_KEY_INVALID: 400,
   DATABASE_UNKNOWN: 404,
   SIEVE_SCRIPT_INVALID: 400,
   SIEVE_SCRIPT_NAME_INVALID: 400,
@@ -100,18 +103,11 @@ export function createMailboxApi(admin: MailboxAdmin): FastifyInstance {
       .type('application/problem+json')
       .send({ ...body, status: 404 })
   })
-  app.post('/api/v1/mailboxes', async (request, reply) => {
-    const result = createMailbox.safeParse(request.body)
-    if (!result.success)
-      throw new HandoffError(
-        'REQUEST_INVALID',
-        `cannot create the mailbox: ${result.error.issues.map((i) => `${i.path.join('.') || 'body'}: ${i.message}`).join('; ')}`,
-      )
-    return reply.code(201).send(await admin.createMailbox(result.data))
-  })
+  app.post('/api/v1/mailboxes', async (request, reply) => reply.code(201).send(await admin.createMailbox(read(createMailbox, request.body))))
   app.get('/api/v1/mailboxes', () => admin.listMailboxes())
   queueRoutes(app, admin)
   sieveRoutes(app, admin)
+  signingKeyRoutes(app, admin)
   // Always 200: that it answers is the news for handoffd; how it is stands inside.
   app.get('/health', async () => admin.health())
   return app

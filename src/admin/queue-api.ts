@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { HandoffError } from '../errors.ts'
 import type { QueueChange, QueueEntry } from '../queue/queue.ts'
+import { read } from './read.ts'
 
 export type QueuedRecipient = QueueEntry & { readonly database: string }
 
@@ -35,10 +36,4 @@ export function queueRoutes(app: FastifyInstance, admin: QueueAdmin): void {
 
 export function unknownMessage(id: number): HandoffError {
   return new HandoffError('QUEUED_MESSAGE_UNKNOWN', `there is no message ${id} in the queue`)
-}
-
-function read<Schema extends z.ZodType>(schema: Schema, given: unknown): z.infer<Schema> {
-  const result = schema.safeParse(given ?? {})
-  if (result.success) return result.data
-  throw new HandoffError('REQUEST_INVALID', result.error.issues.map((issue) => `${issue.path.join('.') || 'query'}: ${issue.message}`).join('; '))
 }

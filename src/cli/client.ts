@@ -6,6 +6,7 @@ import { type ErrorCode, errorRegister, HandoffError } from '../errors.ts'
 export interface ApiClient {
   get<T>(path: string): Promise<T>
   post<T>(path: string, body: unknown): Promise<T>
+  delete<T>(path: string): Promise<T>
   /** Calls `onLine` with each event of a server-sent event stream until it ends or the signal is aborted. */
   follow(path: string, onData: (data: string) => void, signal: AbortSignal): Promise<void>
 }
@@ -31,6 +32,7 @@ export function apiClient(socketPath: string, away: 'DAEMON_UNREACHABLE' | 'MAIL
   return {
     get: (path) => call('GET', path),
     post: (path, body) => call('POST', path, body),
+    delete: (path) => call('DELETE', path),
     follow: (path, onData, signal) => follow(socketPath, path, onData, signal, away),
   }
 }

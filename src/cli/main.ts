@@ -7,6 +7,7 @@ import { eventCommands } from './events.ts'
 import { groupCommands } from './group.ts'
 import { mailboxCommands } from './mailbox.ts'
 import { queueCommands } from './queue.ts'
+import { signingKeyCommands } from './signing-key.ts'
 import { nodeCommands } from './node.ts'
 import { describeFailure, failureAsJson } from './output.ts'
 import { serverCommands } from './server.ts'
@@ -34,6 +35,7 @@ export function program(): Command {
     mailboxCommands,
     queueCommands,
     sieveCommands,
+    signingKeyCommands,
     eventCommands,
     demoCommand,
   ])

@@ -100,6 +100,19 @@ export const nodeConfigSchema = z
           .regex(/^(\[[0-9a-f:.]+\]|[^\s:[\]]+):\d{1,5}$/i, 'wanted host:port')
           .optional()
           .describe('all mail for other servers goes to this one; by their MX records when left out'),
+        verify: z
+          .enum(['refuse', 'mark', 'off'])
+          .default('refuse')
+          .describe('SPF, DKIM, ARC and DMARC of mail of other servers: refuse what its domain asks to be refused, mark only, or nothing'),
+        trustedNetworks: z
+          .array(z.string().regex(/^[0-9a-f.:]+\/\d{1,3}$/i, 'wanted CIDR notation'))
+          .default([])
+          .describe('servers of our own, beside this machine: their mail is not verified'),
+        trustedSealers: z.array(z.string()).default([]).describe('domains of forwarders whose ARC seals are believed'),
+        nameServers: z
+          .array(z.string().regex(/^(\[[0-9a-f:.]+\](:\d+)?|[0-9.]+(:\d+)?)$/i, 'wanted an address, or address:port'))
+          .default([])
+          .describe('instead of those of the system'),
         loginDomain: z.string().min(1).optional().describe('completes a login name without "@"'),
       })
       .prefault({}),

@@ -5,6 +5,7 @@ import { WrongInstance } from '../mount/transient.ts'
 import { mail } from './migrations/001-mail.ts'
 import { outbound } from './migrations/004-outbound.ts'
 import { filter } from './migrations/007-filter.ts'
+import { signing } from './migrations/008-signing.ts'
 
 export interface Migration {
   readonly number: number
@@ -12,7 +13,7 @@ export interface Migration {
   readonly sql: string
 }
 
-const migrations: readonly Migration[] = [mail, outbound, filter]
+const migrations: readonly Migration[] = [mail, outbound, filter, signing]
 
 /** Of all processes that bring a schema up to date, one at a time: the advisory lock ends with the transaction. */
 const lockKey = 4_711_240_823

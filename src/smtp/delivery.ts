@@ -59,6 +59,8 @@ export interface LocalDelivery {
   /** Is this one of the domains that have mailboxes here? Mail for others is sent on. */
   isLocalDomain(domain: string): Promise<boolean>
   authenticate(username: string, password: string): Promise<Submitter | undefined>
+  /** DKIM-Signature lines for a message of somebody of this domain; '' when it has no keys (RFC 6376). */
+  sign(domain: string, message: Buffer): Promise<string>
   /** One outcome per recipient, in order. Does not throw: an error of the whole is an outcome of each. */
   deliver(request: DeliveryRequest): Promise<readonly DeliveryOutcome[]>
 }

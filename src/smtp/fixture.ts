@@ -35,6 +35,7 @@ export async function start(options: Partial<SmtpListenerOptions> = {}, changed:
     findPostmaster: async () => ({ address: 'postmaster@example.org', accountId: 'postmaster', database: 'mail' }),
     isLocalDomain: async (domain) => domain === 'example.org',
     authenticate: async (username, password) => (password === 'secret' ? { accountId: username, address: username, database: 'mail' } : undefined),
+    sign: async () => '',
     deliver: async (request) => {
       accepted.push(request)
       return request.recipients.map(() => ({ kind: 'delivered' as const }))

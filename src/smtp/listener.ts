@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { LocalDelivery } from './delivery.ts'
 import { formatReply, refusals } from './reply.ts'
 import { Session } from './session.ts'
-import { defaultLimits, type SmtpLimits, type SmtpLog, type SmtpRole, type Surroundings } from './surroundings.ts'
+import { defaultLimits, type SmtpLimits, type SmtpLog, type SmtpRole, type Surroundings, type Verify } from './surroundings.ts'
 
 export interface SmtpListenerOptions {
   readonly role: SmtpRole
@@ -18,6 +18,7 @@ export interface SmtpListenerOptions {
   readonly sessionsMax?: number
   /** AUTH without TLS, for loopback and tests. */
   readonly clearTextLogin?: 'refused' | 'allowed'
+  readonly verify?: Verify | undefined
   readonly now?: () => Date
 }
 
@@ -42,6 +43,7 @@ export function createSmtpListener(options: SmtpListenerOptions): SmtpListener {
     tlsMode: options.tlsMode ?? 'starttls',
     clearTextLogin: options.clearTextLogin ?? 'refused',
     limits: { ...defaultLimits, ...options.limits },
+    verify: options.verify,
     now: options.now ?? (() => new Date()),
   }
   const sessionsMax = options.sessionsMax ?? defaults.sessionsMax

@@ -65,6 +65,9 @@ export const refusals = {
 
   refusedByScript: (reason: string) => new Refusal(550, '5.7.1', linesOf(reason)),
 
+  refusedByDomain: (domain: string) => new Refusal(550, '5.7.1', `${domain} asks receivers to refuse what is not proven to be from it (DMARC)`),
+  unproven: (domain: string) => new Refusal(451, '4.7.0', `It could not be found out now whether this is from ${domain} (DMARC), try again later`),
+
   silent: () => new Refusal(421, '4.4.2', 'Nothing came for too long, closing', 'session'),
   endlessLine: () => new Refusal(421, '4.7.0', 'A line without an end, closing', 'session'),
   tooManyErrors: () => new Refusal(421, '4.7.0', 'Too many errors, closing', 'session'),

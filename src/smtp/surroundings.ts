@@ -32,6 +32,17 @@ export const defaultLimits: SmtpLimits = {
   failedLoginsMax: 5,
 }
 
+/** What was found out about who sent a message (RFC 8601). */
+export interface Verdict {
+  /** Header lines to be put in front of it. */
+  readonly header: string
+  /** The domain in From asks for it to be refused (RFC 7489 §6.3); `certain` unless a name server did not answer. */
+  readonly refusal?: { readonly domain: string; readonly certain: boolean }
+}
+
+/** Total. The content comes without results that claim to be ours. */
+export type Verify = (offer: { readonly remoteAddress: string; readonly helo: string; readonly from: string; readonly content: Buffer }) => Promise<Verdict>
+
 /** What all sessions of a listener share. */
 export interface Surroundings {
   readonly role: SmtpRole
@@ -42,5 +53,7 @@ export interface Surroundings {
   readonly tlsMode: 'starttls' | 'implicit'
   readonly clearTextLogin: 'refused' | 'allowed'
   readonly limits: SmtpLimits
+  /** Of mail of other servers. */
+  readonly verify?: Verify | undefined
   readonly now: () => Date
 }

@@ -59,6 +59,12 @@ export class MailboxProcess {
       clearTextLogin: mailbox.clearTextLogin,
       ...(mailbox.loginDomain === undefined ? {} : { loginDomain: mailbox.loginDomain }),
       ...(mailbox.relay === undefined ? {} : { outbound: { relay: relayOf(mailbox.relay) } }),
+      inbound: {
+        verify: mailbox.verify,
+        trustedNetworks: ['127.0.0.0/8', '::1/128', ...mailbox.trustedNetworks],
+        trustedSealers: mailbox.trustedSealers,
+      },
+      nameServers: mailbox.nameServers,
       logLevel,
       ...(mailbox.certFile === undefined || mailbox.keyFile === undefined ? {} : { tls: { certificateFile: mailbox.certFile, keyFile: mailbox.keyFile } }),
     }

@@ -1,3 +1,5 @@
+import { signatures } from '../../authenticity/signing.ts'
+import { signingKeys } from '../../authenticity/signing-keys.ts'
 import { returnPathHeader } from '../../smtp/trace.ts'
 import type { DeliveryOutcome, DeliveryRequest, LocalDelivery, LocalRecipient, Recipient } from '../../smtp/delivery.ts'
 import type { NewRecipient } from '../../queue/queue.ts'
@@ -25,6 +27,13 @@ export function localDelivery(server: string, databases: () => readonly MailData
         const found = await database.authenticate(username, password)
         return found && { ...found, database: database.name }
       }),
+    async sign(domain, message) {
+      const keys = await firstFound(databases(), async ({ mount }) => {
+        const found = await signingKeys(mount).of(domain)
+        return found.length === 0 ? undefined : found
+      })
+      return keys === undefined ? '' : signatures(message, keys, new Date())
+    },
     async deliver(request) {
       const outcomes = new Map<Recipient, DeliveryOutcome>()
       await Promise.all(

@@ -75,7 +75,13 @@ export function createMail(given: WorkerStart & { readonly log: Logger; readonly
     },
     deliveryFor: (server) => localDelivery(server, () => databasesOf(server)),
     send() {
-      sending ??= new Sending({ options: options.outbound, log: given.log, database: (name) => databases.get(name), deliveryFor: mail.deliveryFor })
+      sending ??= new Sending({
+        options: options.outbound,
+        nameServers: options.nameServers,
+        log: given.log,
+        database: (name) => databases.get(name),
+        deliveryFor: mail.deliveryFor,
+      })
       sending.setMounts(mounts)
     },
     async close() {

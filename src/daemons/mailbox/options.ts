@@ -79,6 +79,25 @@ export const mailboxServiceSchema = z
       })
       .prefault({})
       .describe('mail for other servers'),
+    inbound: z
+      .strictObject({
+        verify: z
+          .enum(['refuse', 'mark', 'off'])
+          .default('refuse')
+          .describe('SPF, DKIM, ARC and DMARC of mail of other servers: refuse what its domain asks to be refused, mark only, or nothing'),
+        trustedNetworks: z
+          .array(z.string().regex(/^[0-9a-f.:]+\/\d{1,3}$/i, 'wanted CIDR notation'))
+          .default(['127.0.0.0/8', '::1/128'])
+          .describe('servers of our own: their mail is not verified'),
+        trustedSealers: z.array(z.string().toLowerCase()).default([]).describe('domains of forwarders whose ARC seals are believed'),
+        timeoutMs: z.number().int().min(100).default(10_000).describe('all lookups for one message'),
+      })
+      .prefault({})
+      .describe('mail of other servers'),
+    nameServers: z
+      .array(z.string().regex(/^(\[[0-9a-f:.]+\](:\d+)?|[0-9.]+(:\d+)?)$/i, 'wanted an address, or address:port'))
+      .default([])
+      .describe('instead of those of the system'),
     sessionsMax: z.number().int().min(1).default(5000).describe('sessions for each listener in each worker'),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   })

@@ -10,6 +10,7 @@ import { MountsLink } from './mounts-link.ts'
 import type { MailboxServiceOptions } from './options.ts'
 import { queueKeeper } from './queue-keeper.ts'
 import { sieveKeeper } from './sieve-keeper.ts'
+import { signingKeyKeeper } from './signing-key-keeper.ts'
 import { Workers } from './workers.ts'
 
 const closeGraceMs = 6000
@@ -67,6 +68,7 @@ export async function startMailboxService(options: MailboxServiceOptions, log: L
     listMailboxes: () => keeper.listMailboxes(),
     ...queue,
     ...sieveKeeper(() => keeper.databases()),
+    ...signingKeyKeeper(() => keeper.databases()),
   })
 
   workers.open()

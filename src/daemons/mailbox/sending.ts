@@ -1,4 +1,3 @@
-import { Resolver } from 'node:dns/promises'
 import { isIPv4, isIPv6 } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -8,11 +7,13 @@ import { Sender, type SenderOptions } from '../../queue/sender.ts'
 import type { LocalDelivery } from '../../smtp/delivery.ts'
 import type { MailDatabase } from './mail-database.ts'
 import type { MailboxServiceOptions } from './options.ts'
+import { resolverOf } from './verifying.ts'
 
 const closeGraceMs = 2000
 
 interface Given {
   readonly options: MailboxServiceOptions['outbound']
+  readonly nameServers: MailboxServiceOptions['nameServers']
   readonly log: Logger
   readonly database: (name: string) => MailDatabase | undefined
   readonly deliveryFor: (server: string) => LocalDelivery
@@ -56,13 +57,13 @@ export class Sending {
   }
 
   #optionsOf(server: string, database: MailDatabase): SenderOptions {
-    const { options, log, deliveryFor } = this.#given
+    const { options, nameServers, log, deliveryFor } = this.#given
     const { relay, connectTimeoutMs, replyTimeoutMs } = options
     const delivery = deliveryFor(server)
     return {
       mount: database.mount,
       server,
-      resolver: relay === undefined ? new Resolver() : relayed(relay.host),
+      resolver: relay === undefined ? resolverOf(nameServers) : relayed(relay.host, resolverOf(nameServers)),
       attempts: { port: relay?.port ?? 25, connectTimeoutMs, replyTimeoutMs },
       local: (message) => deliverHere(delivery, message),
       log,
@@ -71,8 +72,7 @@ export class Sending {
 }
 
 /** Sends every domain to one host. */
-function relayed(host: string): MailResolver {
-  const resolver = new Resolver()
+function relayed(host: string, resolver: MailResolver): MailResolver {
   const ofFamily = (isOne: boolean, isOther: boolean, ask: () => Promise<readonly string[]>) =>
     isOne ? Promise.resolve([host]) : isOther ? Promise.resolve([]) : ask()
   return {

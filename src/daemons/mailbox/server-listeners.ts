@@ -3,6 +3,7 @@ import { createSmtpListener } from '../../smtp/listener.ts'
 import type { SmtpRole } from '../../smtp/surroundings.ts'
 import type { ListenerProtocol } from '../../mount/mounts.ts'
 import { createHttp } from './http.ts'
+import { verifierOf } from './verifying.ts'
 import { createImap } from './imap.ts'
 import type { Mail } from './mail.ts'
 import { createManageSieve } from './managesieve.ts'
@@ -54,6 +55,7 @@ function smtp(server: string, mail: Mail, role: SmtpRole, tlsMode: 'starttls' | 
     delivery: mail.deliveryFor(server),
     log,
     tls: certificate,
+    verify: role === 'smtp' ? verifierOf(server, options) : undefined,
     tlsMode,
     limits: { messageBytesMax: options.messageBytesMax },
     sessionsMax: options.sessionsMax,
