@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { read } from './read.ts'
 import { HandoffError } from '../errors.ts'
 import { scriptName } from '../filter/script-name.ts'
 import type { ScriptEntry, Scripts } from '../filter/scripts.ts'
@@ -64,10 +65,4 @@ function choose(entries: readonly ScriptEntry[], name: string | undefined): Scri
   const found = entries.find((entry) => (wanted === undefined ? entry.active : entry.name === wanted))
   if (found === undefined) throw new HandoffError('SIEVE_SCRIPT_UNKNOWN', wanted === undefined ? 'no script is active' : `there is no script "${wanted}"`)
   return found
-}
-
-function read<Schema extends z.ZodType>(schema: Schema, given: unknown): z.infer<Schema> {
-  const result = schema.safeParse(given ?? {})
-  if (result.success) return result.data
-  throw new HandoffError('REQUEST_INVALID', result.error.issues.map((issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`).join('; '))
 }
